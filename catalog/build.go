@@ -1,0 +1,240 @@
+package catalog
+
+import (
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Names that Trefoil itself turns into names of roles and schemas are short and
+// plain: PostgreSQL cuts identifiers at 63 bytes, and a cut name could be
+// somebody else's.
+var (
+	placeName   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
+	datasetName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,23}$`)
+	countryCode = regexp.MustCompile(`^[A-Z]{2}$`)
+)
+
+func (p *parser) catalog(n *yaml.Node, c *Catalog) {
+	var datasets *yaml.Node
+	p.fields(n, "a catalogue", map[string]func(*yaml.Node){
+		"zones!": func(n *yaml.Node) {
+			for _, e := range p.mapping(n, "zones") {
+				c.Zones = append(c.Zones, p.zone(e))
+			}
+		},
+		"datasets!": func(n *yaml.Node) { datasets = n },
+	})
+	if datasets != nil { // after the zones, wherever they stand in the file
+		for _, e := range p.mapping(datasets, "datasets") {
+			c.Datasets = append(c.Datasets, p.dataset(e, c))
+		}
+	}
+}
+
+func (p *parser) place(e entry, what string) {
+	if !placeName.MatchString(e.key) {
+		p.fault(e.line, "%s %s is not a legal name: lower-case letters, digits and hyphens, at most 31", what, quote(e.key))
+	}
+}
+
+func (p *parser) countries(n *yaml.Node, what string) []string {
+	return p.words(n, what, func(line int, w string) {
+		if !countryCode.MatchString(w) {
+			p.fault(line, "%s: %s is not an ISO 3166-1 alpha-2 code such as IE", what, quote(w))
+		}
+	})
+}
+
+func (p *parser) zone(e entry) *Zone {
+	p.place(e, "zone")
+	z := &Zone{Name: e.key}
+	p.lines[z] = e.line
+	what := "zone " + e.key
+	p.fields(e.node, what, map[string]func(*yaml.Node){
+		"residents!": func(n *yaml.Node) { z.Residents = p.countries(n, "the residents of "+what) },
+		"authorities": func(n *yaml.Node) {
+			if n.Kind != yaml.SequenceNode {
+				p.fault(n.Line, "the authorities of %s must be a list", what)
+				return
+			}
+			for _, a := range n.Content {
+				z.Authorities = append(z.Authorities, p.authority(a, what))
+			}
+		},
+		"sites!": func(n *yaml.Node) {
+			for _, s := range p.mapping(n, "the sites of "+what) {
+				z.Sites = append(z.Sites, p.site(s))
+			}
+		},
+	})
+	p.authorities(z)
+	return z
+}
+
+func (p *parser) authority(n *yaml.Node, zone string) Authority {
+	var a Authority
+	p.fields(n, "an authority of "+zone, map[string]func(*yaml.Node){
+		"name!":      func(n *yaml.Node) { a.Name = p.word(n, "the name of an authority") },
+		"countries!": func(n *yaml.Node) { a.Countries = p.countries(n, "the countries of an authority") },
+	})
+	return a
+}
+
+func (p *parser) site(e entry) *Site {
+	p.place(e, "site")
+	s := &Site{Name: e.key}
+	p.lines[s] = e.line
+	what := "site " + e.key
+	p.fields(e.node, what, map[string]func(*yaml.Node){
+		"country!": func(n *yaml.Node) {
+			s.Country = p.word(n, "the country of "+what)
+			if s.Country != "" && !countryCode.MatchString(s.Country) {
+				p.fault(n.Line, "the country of %s: %s is not an ISO 3166-1 alpha-2 code such as IE", what, quote(s.Country))
+			}
+		},
+		"store!": func(n *yaml.Node) {
+			s.Store = p.word(n, "the store of "+what)
+			if s.Store != "" && !placeName.MatchString(s.Store) {
+				p.fault(n.Line, "the store of %s is a name from the server's configuration, not an address", what)
+			}
+		},
+	})
+	return s
+}
+
+func (p *parser) dataset(e entry, c *Catalog) *Dataset {
+	d := &Dataset{Name: e.key, Schema: "public"}
+	p.lines[d] = e.line
+	if !datasetName.MatchString(e.key) {
+		p.fault(e.line, "dataset %s is not a legal name: lower-case letters, digits and underscores, at most 24", quote(e.key))
+	}
+	what := "dataset " + e.key
+	var sites *yaml.Node
+	p.fields(e.node, what, map[string]func(*yaml.Node){
+		"zone!": func(n *yaml.Node) {
+			name := p.word(n, "the zone of "+what)
+			if d.Zone = c.Zone(name); d.Zone == nil && name != "" {
+				p.fault(n.Line, "%s lies in zone %s, which does not exist", what, quote(name))
+			}
+		},
+		"sites!": func(n *yaml.Node) { sites = n },
+		"schema": func(n *yaml.Node) { d.Schema = p.identifier(n, "the schema of "+what) },
+		"tables!": func(n *yaml.Node) {
+			for _, t := range p.mapping(n, "the tables of "+what) {
+				d.Tables = append(d.Tables, p.table(t))
+			}
+		},
+	})
+	if sites != nil && d.Zone != nil {
+		p.words(sites, "the sites of "+what, func(line int, name string) {
+			if s := d.Zone.Site(name); s != nil {
+				d.Sites = append(d.Sites, s)
+			} else {
+				p.fault(line, "%s lies at site %s, which zone %s does not have", what, quote(name), d.Zone.Name)
+			}
+		})
+	}
+	return d
+}
+
+func (p *parser) table(e entry) *Table {
+	p.legal(e.line, e.key, "table")
+	t := &Table{Name: e.key}
+	p.lines[t] = e.line
+	what := "table " + e.key
+	var kinds []string
+	kind := func(k Kind) { t.Kind, kinds = k, append(kinds, k.String()) }
+	p.fields(e.node, what, map[string]func(*yaml.Node){
+		"subject": func(n *yaml.Node) { kind(Subject); t.Key = p.identifier(n, "the key of "+what) },
+		"child":   func(n *yaml.Node) { kind(Child); t.Paths = p.paths(what, n) },
+		"between": func(n *yaml.Node) {
+			kind(Between)
+			if n.Kind != yaml.SequenceNode || len(n.Content) < 2 {
+				p.fault(n.Line, "between of %s must list two paths or more, such as [sender_id -> users, recipient_id -> users]", what)
+				return
+			}
+			t.Paths = p.paths(what, n.Content...)
+		},
+		"via": func(n *yaml.Node) { kind(Via); t.Paths = p.via(what, n) },
+		"reference": func(n *yaml.Node) {
+			kind(Reference)
+			if n.Value != "true" {
+				p.fault(n.Line, "reference of %s can only be true", what)
+			}
+		},
+		"home": func(n *yaml.Node) { t.Home = p.identifier(n, "the home of "+what) },
+		"columns!": func(n *yaml.Node) {
+			for _, c := range p.mapping(n, "the columns of "+what) {
+				t.Columns = append(t.Columns, p.column(c, what))
+			}
+		},
+	})
+	if len(kinds) != 1 {
+		p.fault(e.line, "%s must be exactly one of subject, child, between, via, reference", what)
+	}
+	return t
+}
+
+func (p *parser) column(e entry, table string) Column {
+	p.legal(e.line, e.key, "column")
+	c := Column{Name: e.key}
+	text := p.word(e.node, "column "+e.key+" of "+table)
+	if text == "" {
+		return c
+	}
+	var wrong string
+	if c.Category, c.Mask, wrong = classify(text); wrong != "" {
+		p.fault(e.node.Line, "column %s of %s: %s", e.key, table, wrong)
+	}
+	return c
+}
+
+// paths reads "column -> table" or "column -> table.column".
+func (p *parser) paths(table string, nodes ...*yaml.Node) []Path {
+	var list []Path
+	for _, n := range nodes {
+		from, to, ok := strings.Cut(p.word(n, "a path of "+table), "->")
+		parent, column, _ := strings.Cut(strings.TrimSpace(to), ".")
+		if !ok || parent == "" {
+			p.fault(n.Line, "a path of %s is written column -> table or column -> table.column", table)
+			continue
+		}
+		list = append(list, Path{strings.TrimSpace(from), parent, column})
+	}
+	return list
+}
+
+// via reads "table.column -> column".
+func (p *parser) via(table string, n *yaml.Node) []Path {
+	from, to, ok := strings.Cut(p.word(n, "via of "+table), "->")
+	parent, column, dot := strings.Cut(strings.TrimSpace(from), ".")
+	if !ok || !dot || strings.TrimSpace(to) == "" {
+		p.fault(n.Line, "via of %s is written othertable.column -> column", table)
+		return nil
+	}
+	return []Path{{strings.TrimSpace(to), parent, column}}
+}
+
+func (p *parser) identifier(n *yaml.Node, what string) string {
+	w := p.word(n, what)
+	if w != "" {
+		p.legal(n.Line, w, what)
+	}
+	return w
+}
+
+// legal keeps names within what PostgreSQL stores and the path syntax can say.
+func (p *parser) legal(line int, name, what string) {
+	bad := func(r rune) bool { return r < ' ' || r == 0x7f || r == '.' || r == '>' || r == utf8.RuneError }
+	switch {
+	case name == "" || strings.TrimSpace(name) != name:
+		p.fault(line, "%s %s is not a legal name", what, quote(name))
+	case len(name) > 63:
+		p.fault(line, "%s %s is longer than the 63 bytes of a PostgreSQL name", what, quote(name))
+	case strings.ContainsFunc(name, bad):
+		p.fault(line, "%s %s: control characters, dots and > cannot be used in names here", what, quote(name))
+	}
+}

@@ -1,0 +1,223 @@
+package catalog
+
+import (
+	"crypto/sha256"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func example(t *testing.T) (*Catalog, []byte) {
+	t.Helper()
+	src, err := os.ReadFile("../examples/clips/catalog.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Parse("catalog.yaml", src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, src
+}
+
+func TestExample(t *testing.T) {
+	c, src := example(t)
+	if c.Digest != sha256.Sum256(src) || string(c.Source) != string(src) {
+		t.Error("source bytes or their digest are not the file's")
+	}
+	eu := c.Zone("eu")
+	if len(eu.Residents) != 32 || !slices.Contains(eu.Residents, "NO") {
+		t.Errorf("residents = %v; Norway must not be read as a boolean", eu.Residents)
+	}
+	if s := eu.Site("hamar"); s == nil || s.Country != "NO" || s.Store != "hamar" {
+		t.Errorf("site hamar = %+v", s)
+	}
+	d := c.Dataset("clips")
+	if d.Zone != eu || len(d.Sites) != 2 || d.Schema != "public" || d.Subject().Name != "users" {
+		t.Errorf("dataset = %+v", d)
+	}
+	m := d.Table("messages")
+	want := []Path{{"sender_id", "users", "id"}, {"recipient_id", "users", "id"}}
+	if m.Kind != Between || !slices.Equal(m.Paths, want) || !m.NamesSubject("sender_id") || m.NamesSubject("id") {
+		t.Errorf("messages = %+v", m)
+	}
+	if got, _ := d.Table("devices").Column("last_ip"); got.Mask != IP || got.Category != Network {
+		t.Errorf("last_ip = %+v", got)
+	}
+	if cats := d.Categories(); !slices.IsSorted(cats) || !slices.Contains(cats, Location) || slices.Contains(cats, Special) {
+		t.Errorf("categories = %v", cats)
+	}
+	if c.Dataset("nobody") != nil || c.Zone("nobody") != nil || d.Site("oslo") != nil {
+		t.Error("something that is not there was found")
+	}
+}
+
+// small is a catalogue in which each test replaces one line.
+const small = `zones:
+  eu:
+    residents: [IE, NO]
+    authorities: [{ name: DPC, countries: [IE] }]
+    sites: { dublin-1: { country: IE, store: dublin-1 } }
+datasets:
+  shop:
+    zone: eu
+    sites: [dublin-1]
+    tables:
+      users:
+        subject: id
+        home: country
+        columns: { id: subject, country: residence, address_id: key }
+      orders:
+        child: user_id -> users
+        columns: { id: key, user_id: subject, note: content }
+      lines:
+        child: order_id -> orders.id
+        columns: { id: key, order_id: key }
+      addresses:
+        via: users.address_id -> id
+        columns: { id: key, street: contact/hide }
+      chats:
+        between: [from_id -> users, to_id -> users]
+        columns: { id: key, from_id: subject, to_id: subject }
+      colours:
+        reference: true
+        columns: { code: reference }
+`
+
+func TestPaths(t *testing.T) {
+	c, err := Parse("c", []byte(small))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := c.Dataset("shop")
+	for table, want := range map[string]Path{
+		"orders":    {"user_id", "users", "id"},
+		"lines":     {"order_id", "orders", "id"},
+		"addresses": {"id", "users", "address_id"},
+	} {
+		if got := d.Table(table).Paths; len(got) != 1 || got[0] != want {
+			t.Errorf("%s hangs on %v, want %v", table, got, want)
+		}
+	}
+}
+
+func TestDatasetsMayStandBeforeZones(t *testing.T) {
+	zones, datasets, _ := strings.Cut(small, "datasets:")
+	if _, err := Parse("c", []byte("datasets:"+datasets+zones)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	for _, c := range []struct{ old, new, want string }{
+		{"    residents: [IE, NO]", "    resident: [IE, NO]", `c:3: zone eu has no key "resident"; known are authorities, residents, sites`},
+		{"    residents: [IE, NO]", "    residents: [IE, Norway]", `c:3: the residents of zone eu: "Norway" is not an ISO 3166-1 alpha-2 code`},
+		{"    residents: [IE, NO]", "    residents: [IE, IE]", `c:3: "IE" is listed twice`},
+		{"    residents: [IE, NO]", "    residents: IE", "c:3: the residents of zone eu must be a list"},
+		{"countries: [IE] }", "countries: [SE] }", `authority "DPC" of zone eu speaks for SE`},
+		{"{ country: IE, store: dublin-1 }", "{ country: IE }", "c:5: site dublin-1 needs store"},
+		{"store: dublin-1", "store: 'postgres://x:y@db'", "is a name from the server's configuration, not an address"},
+		{"  eu:\n", "  EU zone:\n", `c:2: zone "EU zone" is not a legal name`},
+		{"    zone: eu", "    zone: us", `c:8: dataset shop lies in zone "us", which does not exist`},
+		{"    sites: [dublin-1]", "    sites: [oslo]", `c:9: dataset shop lies at site "oslo"`},
+		{"    sites: [dublin-1]", "    sites: []", `c:7: dataset shop lies at no site`},
+		{"  shop:\n", "  Shop-1:\n", `c:7: dataset "Shop-1" is not a legal name`},
+		{"        subject: id\n", "        reference: true\n", "needs exactly one subject table and has none"},
+		{"child: user_id -> users", "subject: user_id", "needs exactly one subject table and has users, orders"},
+		{"child: user_id -> users", "child: user_id -> people", `c:15: table orders hangs on "people"`},
+		{"child: user_id -> users", "child: user_id", "c:16: a path of table orders is written column -> table"},
+		{"child: user_id -> users", "child: owner -> users", `the path column "owner" of table orders is not listed`},
+		{"child: user_id -> users", "child: id -> users", "both or neither have category subject"},
+		{"child: user_id -> users\n", "child: user_id -> users\n        reference: true\n", "must be exactly one of subject, child"},
+		{"child: user_id -> users\n", "", "table orders must be exactly one of"},
+		{"child: order_id -> orders.id", "child: order_id -> orders", "say on which column, as in order_id -> orders.id"},
+		{"child: order_id -> orders.id", "child: order_id -> orders.nr", `hangs on column "nr" of orders`},
+		{"child: order_id -> orders.id", "child: order_id -> lines.id", "go in a circle: lines -> lines"},
+		{"child: order_id -> orders.id", "child: order_id -> colours.code", "hangs on reference table colours"},
+		{"via: users.address_id -> id", "via: users -> id", "via of table addresses is written othertable.column -> column"},
+		{"between: [from_id -> users, to_id -> users]", "between: [from_id -> users]", "must list two paths or more"},
+		{"between: [from_id -> users, to_id -> users]", "between: [from_id -> users, from_id -> users]", "twice"},
+		{"reference: true", "reference: yes please", "can only be true"},
+		{"{ code: reference }", "{ code: contact }", "table colours is reference, so its column code cannot be contact"},
+		{"note: content", "note: prose", `c:17: column note of table orders: unknown category "prose"; known are behaviour, birth,`},
+		{"note: content", "note: content/keep", `mask "keep" does not fit category content; fitting are text, hide`},
+		{"note: content", "note:", "column note of table orders must be a word"},
+		{"note: content", "id: content", `the columns of table orders already has "id", on line 17`},
+		{"note: content", "'a.b': content", "dots and > cannot be used"},
+		{"note: content", strings.Repeat("n", 64) + ": content", "longer than the 63 bytes"},
+		{"home: country", "home: address_id", "with category residence"},
+		{"{ id: subject, country", "{ id: key, country", "with category subject"},
+		{"note: content", "note: &a content", "anchors and aliases are not used"},
+		{"note: content", "note: !!str content", "tags and merge keys are not used"},
+		{"note: content", "note: [content", "is not YAML: "},
+		{"datasets:\n", "---\ndatasets:\n", "holds a second document"},
+	} {
+		if !strings.Contains(small, c.old) {
+			t.Fatalf("the test replaces %q, which is not in the catalogue", c.old)
+		}
+		_, err := Parse("c", []byte(strings.Replace(small, c.old, c.new, 1)))
+		if err == nil {
+			t.Errorf("%q was accepted", c.new)
+		} else if !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: error is\n%v\nwant %s", c.new, err, c.want)
+		}
+	}
+}
+
+func TestEveryFaultIsReported(t *testing.T) {
+	src := strings.NewReplacer("note: content", "note: prose", "residents: [IE, NO]", "residents: [xx]").Replace(small)
+	_, err := Parse("c", []byte(src))
+	if lines := strings.Split(err.Error(), "\n"); len(lines) < 3 || !strings.HasPrefix(lines[0], "c:") {
+		t.Errorf("error = %v; want the residents, the authority and the category", err)
+	}
+}
+
+func TestHostileInput(t *testing.T) {
+	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b]\n"
+	for name, src := range map[string]string{
+		"empty":     "",
+		"comment":   "# nothing\n",
+		"scalar":    "hello",
+		"list":      "- 1",
+		"bomb":      bomb,
+		"deep":      strings.Repeat("[", 5000) + strings.Repeat("]", 5000),
+		"unclosed":  strings.Repeat("{a: ", 20000),
+		"big":       strings.Repeat("# x\n", MaxBytes/4+1),
+		"binary":    "zones: \x00\xff",
+		"null":      "zones: ~\ndatasets: ~",
+		"map key":   "? {a: b}\n: c\n",
+		"wrongkind": "zones: []\ndatasets: []",
+	} {
+		if _, err := Parse("c", []byte(src)); err == nil {
+			t.Errorf("%s: accepted", name)
+		} else if !strings.HasPrefix(err.Error(), "c:") {
+			t.Errorf("%s: error %q does not name the file", name, err)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(small))
+	f.Add([]byte("zones: {a: {residents: [IE]}}\ndatasets: {}"))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		c, err := Parse("c", src)
+		if (c == nil) == (err == nil) {
+			t.Fatal("either a catalogue or an error")
+		}
+		if err != nil {
+			return
+		}
+		for _, d := range c.Datasets {
+			for _, tab := range d.Tables {
+				for _, p := range tab.Paths {
+					if d.Table(p.Parent) == nil || !hasColumn(tab, p.Column) {
+						t.Fatalf("an accepted path leads nowhere: %+v", p)
+					}
+				}
+			}
+		}
+	})
+}
+
+func hasColumn(t *Table, name string) bool { _, ok := t.Column(name); return ok }
