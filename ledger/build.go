@@ -1,0 +1,96 @@
+package ledger
+
+import (
+	"errors"
+	"time"
+
+	"github.com/trefoil-dev/trefoil/record"
+)
+
+// maxBuild bounds the entries of one pass, and with them the builder's memory.
+const maxBuild = 1 << 13
+
+// buildLoop publishes what is durable, at most once in CheckpointEvery.
+func (l *Log) buildLoop() {
+	defer l.loops.Done()
+	for {
+		select {
+		case <-l.grown:
+		case <-l.done:
+			return
+		}
+		if err := l.build(); err != nil {
+			if errors.Is(err, ErrInconsistent) {
+				l.suspend(err)
+				l.fail(err)
+				return
+			}
+			// Nothing is lost: the write-ahead log keeps what is not published.
+			l.opt.Logger.Error("entries are recorded but not published", "err", err)
+			if !l.reopenBuild(err) {
+				return
+			}
+		}
+		select {
+		case <-time.After(l.opt.CheckpointEvery):
+		case <-l.done:
+			return
+		}
+	}
+}
+
+// reopenBuild starts the builder anew from what is on disk after a failed pass.
+func (l *Log) reopenBuild(cause error) bool {
+	for {
+		select {
+		case <-time.After(time.Second):
+		case <-l.done:
+			l.fail(cause)
+			return false
+		}
+		if err := l.openBuild(); err == nil {
+			signal(l.grown)
+			return true
+		} else if errors.Is(err, ErrInconsistent) {
+			l.suspend(err)
+			l.fail(err)
+			return false
+		}
+	}
+}
+
+// build folds every durable entry into evidence, keys, tiles and checkpoint, in
+// that order, and then lets go of the segments it read them from.
+func (l *Log) build() error {
+	for l.tree.size < l.durable.Load() {
+		end := min(l.durable.Load(), l.tree.size+maxBuild)
+		for l.tree.next < end {
+			seq := l.tree.next
+			frame, err := l.reader.frame()
+			if err != nil {
+				return err
+			}
+			leaf, parts, err := record.SplitEntry(frame)
+			if err != nil {
+				return err
+			}
+			if err := l.evidence.add(seq, parts); err != nil {
+				return err
+			}
+			if err := l.tree.add(leaf); err != nil {
+				return err
+			}
+		}
+		if err := l.evidence.commit(l.keys); err != nil {
+			return err
+		}
+		if err := l.tree.publish(); err != nil {
+			return err
+		}
+		l.published.Store(l.tree.size)
+		if err := l.wal.drop(l.tree.size); err != nil {
+			return err
+		}
+	}
+	return nil
+}

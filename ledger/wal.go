@@ -1,0 +1,362 @@
+package ledger
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/trefoil-dev/trefoil/internal/durable"
+)
+
+// A frame is magic32 ‖ len32 ‖ crc32c ‖ seq64 ‖ base64 ‖ entry. The checksum
+// covers all behind it. base is the first sequence of the group the frame was
+// written with: everything below it was durable by then. That tells a torn
+// write, which is dropped, from damage to what was acknowledged, which halts.
+const (
+	frameMagic  = 0x54524631 // "TRF1"
+	frameHeader = 28
+	maxFrame    = 64 << 20
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// beginFrame reserves a header; endFrame fills it once the entry stands behind it.
+func beginFrame(b []byte) []byte { return append(b, make([]byte, frameHeader)...) }
+
+func endFrame(b []byte, start int, seq, base uint64) {
+	h := b[start:]
+	binary.BigEndian.PutUint32(h, frameMagic)
+	binary.BigEndian.PutUint32(h[4:], uint32(len(h)-frameHeader))
+	binary.BigEndian.PutUint64(h[12:], seq)
+	binary.BigEndian.PutUint64(h[20:], base)
+	binary.BigEndian.PutUint32(h[8:], crc32.Checksum(h[12:], castagnoli))
+}
+
+// parseFrame reads the frame at the head of b. ok is false where none begins.
+func parseFrame(b []byte) (seq, base uint64, entry []byte, ok bool) {
+	if len(b) < frameHeader || binary.BigEndian.Uint32(b) != frameMagic {
+		return 0, 0, nil, false
+	}
+	size := int(binary.BigEndian.Uint32(b[4:]))
+	if size > maxFrame || len(b)-frameHeader < size {
+		return 0, 0, nil, false
+	}
+	end := frameHeader + size
+	if crc32.Checksum(b[12:end], castagnoli) != binary.BigEndian.Uint32(b[8:]) {
+		return 0, 0, nil, false
+	}
+	return binary.BigEndian.Uint64(b[12:]), binary.BigEndian.Uint64(b[20:]), b[frameHeader:end:end], true
+}
+
+// wal is the write side: one active segment, preallocated so that an append
+// changes no metadata.
+type wal struct {
+	dir     string
+	segment int64 // bytes a new segment is given
+	fsync   bool
+	file    *os.File
+	off     int64
+	size    int64
+}
+
+func segmentPath(dir string, first uint64) string {
+	return filepath.Join(dir, fmt.Sprintf("%020d.wal", first))
+}
+
+// segments lists first sequences of the segments in dir, ascending.
+func segments(dir string) ([]uint64, error) {
+	names, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var firsts []uint64
+	for _, e := range names {
+		if base, ok := strings.CutSuffix(e.Name(), ".wal"); ok {
+			first, err := strconv.ParseUint(base, 10, 64)
+			if err != nil {
+				return nil, fmt.Errorf("%s is not a segment's name", filepath.Join(dir, e.Name()))
+			}
+			firsts = append(firsts, first)
+		}
+	}
+	sort.Slice(firsts, func(i, j int) bool { return firsts[i] < firsts[j] })
+	return firsts, nil
+}
+
+// write appends the frames of one group, whose first sequence is first, and
+// makes them durable. ErrNoSpace leaves the segment as it was.
+func (w *wal) write(group []byte, first uint64) error {
+	if w.file == nil || w.off+int64(len(group)) > w.size {
+		if err := w.rotate(first, int64(len(group))); err != nil {
+			return err
+		}
+	}
+	if _, err := w.file.WriteAt(group, w.off); err != nil {
+		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+			return fmt.Errorf("%w: %v", ErrNoSpace, err)
+		}
+		return err
+	}
+	if w.fsync {
+		if err := unix.Fdatasync(int(w.file.Fd())); err != nil {
+			return fmt.Errorf("fdatasync of the write-ahead log: %w", err)
+		}
+	}
+	w.off += int64(len(group))
+	return nil
+}
+
+// rotate opens a new segment with room for at least need bytes.
+func (w *wal) rotate(first uint64, need int64) error {
+	size := max(w.segment, need)
+	path := segmentPath(w.dir, first)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		err = unix.Fallocate(int(f.Fd()), 0, 0, size)
+		if errors.Is(err, unix.EOPNOTSUPP) {
+			err = f.Truncate(size)
+		}
+		if err == nil {
+			err = f.Sync()
+		}
+		if err == nil {
+			err = durable.SyncDir(w.dir)
+		}
+		if err != nil {
+			f.Close()
+			os.Remove(path)
+		}
+	}
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return fmt.Errorf("%w: %v", ErrNoSpace, err)
+	}
+	if err != nil {
+		return fmt.Errorf("new segment of the write-ahead log: %w", err)
+	}
+	if w.file != nil {
+		w.file.Close()
+	}
+	w.file, w.off, w.size = f, 0, size
+	return nil
+}
+
+// walReader walks frames in order across segments, from a sequence on.
+type walReader struct {
+	dir  string
+	next uint64
+	file *os.File
+	off  int64
+	buf  []byte
+}
+
+// frame gives the next entry, which must be durable: the caller knows how far it
+// may read. The bytes are good until the next call.
+func (r *walReader) frame() (entry []byte, err error) {
+	if r.file == nil {
+		if err := r.open(); err != nil {
+			return nil, err
+		}
+	}
+	for {
+		seq, body, size, err := r.readAt()
+		if err == io.EOF { // the segment is used up: the next one begins with r.next
+			r.close()
+			if err := r.open(); err != nil {
+				return nil, err
+			}
+			if seq, body, size, err = r.readAt(); err == io.EOF {
+				err = fmt.Errorf("entry %d is missing from the write-ahead log", r.next)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		r.off += size
+		if seq < r.next {
+			continue // before where we were asked to begin
+		}
+		if seq > r.next {
+			return nil, fmt.Errorf("write-ahead log goes from entry %d to %d", r.next, seq)
+		}
+		r.next++
+		return body, nil
+	}
+}
+
+func (r *walReader) readAt() (seq uint64, body []byte, size int64, err error) {
+	var h [frameHeader]byte
+	if _, err := r.file.ReadAt(h[:], r.off); err != nil || binary.BigEndian.Uint32(h[:]) != frameMagic {
+		if err == nil || errors.Is(err, io.ErrUnexpectedEOF) {
+			err = io.EOF
+		}
+		return 0, nil, 0, err
+	}
+	n := frameHeader + int(binary.BigEndian.Uint32(h[4:]))
+	if n > maxFrame {
+		return 0, nil, 0, fmt.Errorf("%s: a frame at byte %d claims %d bytes", r.file.Name(), r.off, n)
+	}
+	if cap(r.buf) < n {
+		r.buf = make([]byte, n, max(n, 64<<10))
+	}
+	if _, err := r.file.ReadAt(r.buf[:n], r.off); err != nil {
+		return 0, nil, 0, err
+	}
+	seq, _, body, ok := parseFrame(r.buf[:n])
+	if !ok {
+		return 0, nil, 0, fmt.Errorf("%s: the frame at byte %d is damaged", r.file.Name(), r.off)
+	}
+	return seq, body, int64(n), nil
+}
+
+func (r *walReader) open() error {
+	firsts, err := segments(r.dir)
+	if err != nil {
+		return err
+	}
+	i := sort.Search(len(firsts), func(i int) bool { return firsts[i] > r.next }) - 1
+	if i < 0 {
+		return fmt.Errorf("entry %d is not in the write-ahead log", r.next)
+	}
+	r.file, err = os.Open(segmentPath(r.dir, firsts[i]))
+	r.off = 0
+	return err
+}
+
+func (r *walReader) close() {
+	if r.file != nil {
+		r.file.Close()
+		r.file = nil
+	}
+}
+
+// recover reads the segments from published on, cuts a torn tail off the last
+// one and leaves the writer behind the last good frame. It calls visit for each
+// entry at or after published, in order, and gives the next sequence.
+func (w *wal) recover(published uint64, visit func(seq uint64, entry []byte) error) (next uint64, err error) {
+	end, err := w.walk(published, visit)
+	if err != nil {
+		return 0, err
+	}
+	if end.path != "" {
+		err = w.resume(end.path, end.off, end.size)
+	}
+	return end.next, err
+}
+
+// scan is recover without changing anything.
+func (w *wal) scan(published uint64, visit func(seq uint64, entry []byte) error) error {
+	_, err := w.walk(published, visit)
+	return err
+}
+
+// walEnd is where the last good frame of the last segment ends.
+type walEnd struct {
+	next      uint64
+	path      string
+	off, size int64
+}
+
+func (w *wal) walk(published uint64, visit func(seq uint64, entry []byte) error) (walEnd, error) {
+	end := walEnd{next: published}
+	firsts, err := segments(w.dir)
+	if err != nil {
+		return end, err
+	}
+	for i, first := range firsts {
+		if i+1 < len(firsts) && firsts[i+1] <= published {
+			continue // all of it is in the tree
+		}
+		if first > end.next {
+			return end, fmt.Errorf("%w: the write-ahead log begins with entry %d, but the tree ends before %d", ErrInconsistent, first, end.next)
+		}
+		path := segmentPath(w.dir, first)
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return end, err
+		}
+		off, seq := 0, first
+		for {
+			s, _, entry, ok := parseFrame(data[off:])
+			if !ok || s != seq {
+				break
+			}
+			if s >= published {
+				if err := visit(s, entry); err != nil {
+					return end, err
+				}
+			}
+			off += frameHeader + len(entry)
+			seq++
+		}
+		if err := acknowledgedBehind(data[off:], seq); err != nil {
+			return end, fmt.Errorf("%s, byte %d: %w", path, off, err)
+		}
+		if i+1 < len(firsts) && firsts[i+1] != seq {
+			return end, fmt.Errorf("%w: %s ends before entry %d, the next segment begins with %d", ErrInconsistent, path, seq, firsts[i+1])
+		}
+		end = walEnd{next: max(end.next, seq), path: path, off: int64(off), size: int64(len(data))}
+	}
+	return end, nil
+}
+
+// acknowledgedBehind looks past a place where no frame begins: one further on
+// whose group came after want proves that entry want had been durable.
+func acknowledgedBehind(rest []byte, want uint64) error {
+	magic := binary.BigEndian.AppendUint32(nil, frameMagic)
+	for {
+		i := bytes.Index(rest, magic)
+		if i < 0 {
+			return nil
+		}
+		if seq, base, _, ok := parseFrame(rest[i:]); ok && base > want {
+			return fmt.Errorf("%w: entry %d is damaged, and entry %d behind it shows that it had been acknowledged; restore the file from a copy, do not delete it", ErrInconsistent, want, seq)
+		}
+		rest = rest[i+1:]
+	}
+}
+
+// resume continues in an existing segment, zeroing what was torn.
+func (w *wal) resume(path string, off, size int64) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err = f.Truncate(off); err == nil {
+		if err = f.Truncate(size); err == nil {
+			err = f.Sync()
+		}
+	}
+	if err != nil {
+		f.Close()
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	w.file, w.off, w.size = f, off, size
+	return nil
+}
+
+// drop deletes the segments whose every entry lies below published.
+func (w *wal) drop(published uint64) error {
+	firsts, err := segments(w.dir)
+	if err != nil {
+		return err
+	}
+	for i := 0; i+1 < len(firsts); i++ { // never the active one
+		if firsts[i+1] > published {
+			break
+		}
+		if err := os.Remove(segmentPath(w.dir, firsts[i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
