@@ -37,10 +37,11 @@ func Install(ctx context.Context, w io.Writer) error {
 	}
 	for _, args := range [][]string{
 		{"update"},
-		{"install", "--yes", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "postgresql"},
+		{"install", "--yes", "--no-install-recommends", "postgresql"},
 	} {
 		cmd := exec.CommandContext(ctx, "apt-get", args...)
-		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		// ucf, which the package uses for its configuration, then keeps the file above.
+		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "UCF_FORCE_CONFFOLD=1")
 		cmd.Stdout, cmd.Stderr = w, w
 		if err := cmd.Run(); err != nil {
 			return fmt.Errorf("apt-get %s failed: %w; %s", args[0], err, installHint())
