@@ -48,11 +48,7 @@ type Options struct {
 }
 
 // Ref is where an entry stands.
-type Ref struct {
-	Seq  uint64
-	Hash record.Hash // its leaf hash
-	Time int64       // µs UTC
-}
+type Ref = record.Ref
 
 // Log is an open log: the only appender of its directory.
 type Log struct {

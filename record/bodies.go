@@ -82,8 +82,11 @@ type SignedRequest struct {
 	Nonce    string   `json:"nonce"`
 }
 
-// RequestFormat is SignedRequest.Format and, with "@trefoil.dev", its SSH signature namespace.
-const RequestFormat = "trefoil/request/v1"
+// What SignedRequest.Format holds, and the SSH signature namespace it is signed in.
+const (
+	RequestFormat    = "trefoil/request/v1"
+	RequestNamespace = "request@trefoil.dev"
+)
 
 // Request is what state needs of a request; the signed document stands in its own part.
 type Request struct {
@@ -105,8 +108,11 @@ type SignedApproval struct {
 	Nonce   string `json:"nonce"`
 }
 
-// ApprovalFormat is SignedApproval.Format.
-const ApprovalFormat = "trefoil/approval/v1"
+// What SignedApproval.Format holds, and the SSH signature namespace it is signed in.
+const (
+	ApprovalFormat    = "trefoil/approval/v1"
+	ApprovalNamespace = "approval@trefoil.dev"
+)
 
 // Approval is what state needs of an approval or denial.
 type Approval struct {
@@ -136,6 +142,7 @@ type Decision struct {
 	Errors  []string        `json:"errors"`
 	Duties  []string        `json:"duties"`
 	Lens    string          `json:"lensDigest,omitempty"` // fingerprint of the lens a session got
+	Why     string          `json:"why,omitempty"`        // what was wrong before policy was asked
 }
 
 // StatementRefusal says which session's statement was not served, and why.
@@ -167,8 +174,11 @@ type SignedSecret struct {
 	Nonce  string `json:"nonce"`
 }
 
-// SecretFormat is SignedSecret.Format.
-const SecretFormat = "trefoil/secret/v1"
+// What SignedSecret.Format holds, and the SSH signature namespace it is signed in.
+const (
+	SecretFormat    = "trefoil/secret/v1"
+	SecretNamespace = "secret@trefoil.dev"
+)
 
 // End closes a session.
 type End struct {
@@ -190,11 +200,17 @@ type Statement struct {
 	Session uint64 `json:"session"`
 }
 
-// StatementText is the part 'statement': what was asked. Params are the bound
-// values as sent: text as is, binary in base64 after "base64:", NULL as null.
+// StatementText is the part 'statement': what was asked. A parameter is a
+// string as sent in text format, {"base64": …} in binary format, or null.
+// Ambiguous says that Name may by now stand for another text of the session.
+// Field order is alphabetical, as in Statement.
 type StatementText struct {
-	Params []*string `json:"params"`
-	SQL    string    `json:"sql"`
+	Ambiguous bool              `json:"ambiguous"`
+	Name      string            `json:"name"` // of the prepared statement
+	Params    []json.RawMessage `json:"params"`
+	Portal    string            `json:"portal"`
+	Protocol  string            `json:"protocol"` // simple, prepare, extended, by-name, other
+	SQL       string            `json:"sql"`
 }
 
 // Result follows its statement; it is not waited for.

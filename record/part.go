@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -39,31 +38,19 @@ func NewPart(name string, data []byte) Part {
 // Hash is SHA-256(0x00 ‖ "trefoil/part/v1\0" ‖ salt32 ‖ len16 name ‖ name ‖ len32 ‖ bytes),
 // lengths big-endian.
 func (p *Part) Hash() Hash {
-	var ph partHasher
-	return ph.sum(p)
-}
-
-// partHasher hashes parts without allocating after its first use.
-type partHasher struct {
-	h   hash.Hash
-	buf [128]byte
-}
-
-func (ph *partHasher) sum(p *Part) (out Hash) {
-	if ph.h == nil {
-		ph.h = sha256.New()
-	}
-	ph.h.Reset()
-	b := append(ph.buf[:0], partDomain...)
+	var buf [1024]byte // what fits is hashed without allocating: the hot path
+	b := append(buf[:0], partDomain...)
 	b = append(b, p.Salt[:]...)
-	ph.h.Write(b)
-	b = binary.BigEndian.AppendUint16(ph.buf[:0], uint16(len(p.Name)))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(p.Name)))
 	b = append(b, p.Name...)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(p.Data)))
-	ph.h.Write(b)
-	ph.h.Write(p.Data)
-	ph.h.Sum(out[:0])
-	return out
+	if len(b)+len(p.Data) <= len(buf) {
+		return sha256.Sum256(append(b, p.Data...))
+	}
+	h := sha256.New()
+	h.Write(b)
+	h.Write(p.Data)
+	return Hash(h.Sum(nil))
 }
 
 // check says whether the part may stand in an entry.
@@ -79,8 +66,14 @@ func (p *Part) check() error {
 	return nil
 }
 
-// LeafHash is the RFC 6962 hash of an entry's leaf bytes.
-func LeafHash(leaf []byte) Hash { return tlog.RecordHash(leaf) }
+// LeafHash is the RFC 6962 hash of an entry's leaf bytes: SHA-256(0x00 ‖ leaf).
+func LeafHash(leaf []byte) Hash {
+	var buf [1024]byte
+	if len(leaf) < len(buf) { // every leaf of ours: without allocating
+		return sha256.Sum256(append(buf[:1], leaf...))
+	}
+	return tlog.RecordHash(leaf)
+}
 
 // Root is the RFC 6962 tree head over part hashes in order; of none it is
 // SHA-256 of the empty string.
@@ -100,10 +93,9 @@ func Root(hashes []Hash) Hash {
 
 // Commit is the root over the parts: what a leaf's commit field holds.
 func Commit(parts []Part) Hash {
-	var ph partHasher
 	hashes := make([]Hash, len(parts))
 	for i := range parts {
-		hashes[i] = ph.sum(&parts[i])
+		hashes[i] = parts[i].Hash()
 	}
 	return Root(hashes)
 }
@@ -112,6 +104,13 @@ func Commit(parts []Part) Hash {
 type Entry struct {
 	Leaf
 	Parts []Part
+}
+
+// Ref is where an entry stands in the log.
+type Ref struct {
+	Seq  uint64
+	Hash Hash  // its leaf hash
+	Time int64 // µs UTC
 }
 
 // ErrNoPart says that an entry has no part of the name, or that it was erased.
@@ -137,7 +136,6 @@ type Draft struct {
 	Purpose string
 	Parts   []Part
 
-	hasher partHasher
 	hashes []Hash
 }
 
@@ -162,11 +160,16 @@ func (d *Draft) AddJSON(name string, v any) error {
 	return nil
 }
 
+// Entry is the draft as the entry it became.
+func (d *Draft) Entry(at Ref) Entry {
+	return Entry{Leaf: Leaf{Seq: at.Seq, Time: at.Time, Kind: d.Kind, Outcome: d.Outcome, Purpose: d.Purpose}, Parts: d.Parts}
+}
+
 // Commit is the root over the draft's parts.
 func (d *Draft) Commit() Hash {
 	d.hashes = d.hashes[:0]
 	for i := range d.Parts {
-		d.hashes = append(d.hashes, d.hasher.sum(&d.Parts[i]))
+		d.hashes = append(d.hashes, d.Parts[i].Hash())
 	}
 	return Root(d.hashes)
 }

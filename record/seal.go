@@ -20,12 +20,14 @@ func Seal(dst []byte, seq uint64, p *Part) ([]byte, Key) {
 	var key Key
 	rand.Read(key[:])
 	var nonce [12]byte
-	plain := make([]byte, 0, 1+len(p.Name)+len(p.Salt)+len(p.Data))
-	plain = append(plain, byte(len(p.Name)))
-	plain = append(plain, p.Name...)
-	plain = append(plain, p.Salt[:]...)
-	plain = append(plain, p.Data...)
-	return aead(key).Seal(dst, nonce[:], plain, binary.BigEndian.AppendUint64(nil, seq)), key
+	var place [8]byte
+	binary.BigEndian.PutUint64(place[:], seq)
+	start := len(dst)
+	dst = append(dst, byte(len(p.Name)))
+	dst = append(dst, p.Name...)
+	dst = append(dst, p.Salt[:]...)
+	dst = append(dst, p.Data...)
+	return aead(key).Seal(dst[:start], nonce[:], dst[start:], place[:]), key // in place
 }
 
 // ErrErased says that a part's key was destroyed.

@@ -1,0 +1,209 @@
+package access
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/trefoil-dev/trefoil/internal/fault"
+	"github.com/trefoil-dev/trefoil/policy"
+	"github.com/trefoil-dev/trefoil/record"
+)
+
+var noAddr netip.Addr // a request is about a person, not yet about a place
+
+// Request takes a signed request: it is recorded, as the attempt it is, then
+// decided, then the outcome is recorded. A refusal is an Outcome, not an error.
+func (r *Register) Request(ctx context.Context, actor record.Actor, signed Signed) (Outcome, error) {
+	r.mu.Lock()
+	out, err := r.request(actor, signed)
+	r.mu.Unlock()
+	if err == nil {
+		err = r.log.Wait(ctx, out.Entry)
+	}
+	return out, err
+}
+
+func (r *Register) request(actor record.Actor, signed Signed) (Outcome, error) {
+	s := r.state.Load()
+	var doc record.SignedRequest
+	key, err := open(s, signed, record.RequestNamespace, &doc, &doc.Login)
+	if err != nil {
+		return Outcome{}, err
+	}
+	digest, err := r.fresh(doc.Origin, doc.Time, signed.Document, s.seen)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if err := committed(doc.Subjects, signed.Subjects, doc.Reason, signed.Reason); err != nil {
+		return Outcome{}, err
+	}
+	if err := s.checkRequest(&doc); err != nil {
+		return Outcome{}, err
+	}
+	actor.Login = doc.Login
+	d, err := start(record.KindRequest, record.Pending, doc.Purpose, actor, record.Request{SignedRequest: doc, Digest: digest, Fingerprint: key.Fingerprint})
+	if err != nil {
+		return Outcome{}, err
+	}
+	addSigned(d, signed)
+	ref, err := r.put(d, nil)
+	if err != nil {
+		return Outcome{}, err
+	}
+	return r.decide(ref.Seq, ref.Time)
+}
+
+// checkRequest refuses what could never be decided, with the way to say it right.
+func (s *State) checkRequest(doc *record.SignedRequest) error {
+	ds, _, err := s.Dataset(doc.Dataset)
+	if err != nil {
+		return err
+	}
+	for i, site := range doc.Sites {
+		if ds.Site(site) == nil || slices.Contains(doc.Sites[:i], site) {
+			return fault.New(fault.BadInput, "dataset %s is not at a site %q, or it is named twice", ds.Name, site)
+		}
+	}
+	length := time.Duration(doc.Seconds) * time.Second
+	switch {
+	case doc.Format != record.RequestFormat:
+		return fault.New(fault.BadInput, "the document's format is %q, not %q", doc.Format, record.RequestFormat)
+	case !slices.Contains(policy.Lenses(), doc.Lens):
+		return fault.New(fault.BadInput, "there is no lens %q", doc.Lens).WithHint("lenses are %v", policy.Lenses())
+	case doc.Scope != "case" && doc.Scope != "bulk":
+		return fault.New(fault.BadInput, "there is no scope %q: it is case or bulk", doc.Scope)
+	case doc.Scope == "case" && len(doc.Subjects) == 0:
+		return fault.New(fault.BadInput, "scope case needs the people it is about").WithHint("name each by key: --subject 1001")
+	case doc.Scope == "bulk" && len(doc.Subjects) > 0:
+		return fault.New(fault.BadInput, "scope bulk names nobody").WithHint("leave out --subject, or ask for --scope case")
+	case len(doc.Subjects) > MaxSubjects:
+		return fault.New(fault.TooLarge, "a case names at most %d people", MaxSubjects)
+	case !record.IsName(doc.Purpose):
+		return fault.New(fault.BadInput, "purpose %q is not a code of a-z, 0-9 and hyphens", doc.Purpose)
+	case len(doc.Case) > 64:
+		return fault.New(fault.BadInput, "the case reference is longer than 64 bytes")
+	case doc.Seconds <= 0 || length > maxGrant:
+		return fault.New(fault.BadInput, "a grant lasts from one second to %d days", maxGrant/(24*time.Hour))
+	}
+	return nil
+}
+
+// Verdict takes a signed approval, denial or revocation. An approval is decided
+// at once; a denial closes the request.
+func (r *Register) Verdict(ctx context.Context, actor record.Actor, signed Signed) (Outcome, error) {
+	r.mu.Lock()
+	out, err := r.verdict(actor, signed)
+	r.mu.Unlock()
+	if err == nil {
+		err = r.log.Wait(ctx, out.Entry)
+	}
+	return out, err
+}
+
+func (r *Register) verdict(actor record.Actor, signed Signed) (Outcome, error) {
+	s := r.state.Load()
+	var doc record.SignedApproval
+	key, err := open(s, signed, record.ApprovalNamespace, &doc, &doc.Login)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if _, err := r.fresh(doc.Origin, doc.Time, signed.Document, nil); err != nil {
+		return Outcome{}, err
+	}
+	if err := committed(nil, signed.Subjects, doc.Reason, signed.Reason); err != nil {
+		return Outcome{}, err
+	}
+	actor.Login = doc.Login
+	if doc.Verdict == "revoke" {
+		ref, err := r.revoke(actor, doc.Object, key.Fingerprint, &signed)
+		return Outcome{Entry: ref.Seq}, err
+	}
+	req, ok := s.Requests[doc.Object]
+	switch {
+	case doc.Format != record.ApprovalFormat || doc.Verdict != "approve" && doc.Verdict != "deny":
+		return Outcome{}, fault.New(fault.BadInput, "the document is no approval, denial or revocation")
+	case !ok || req.Digest != doc.Digest:
+		return Outcome{}, fault.New(fault.NotFound, "there is no such request").WithHint("trefoil access list shows the open ones")
+	case req.Closed:
+		return Outcome{}, fault.New(fault.Conflict, "request %s is closed", req.ID()).WithHint("trefoil access show %s", req.ID())
+	case doc.Login == req.Login && doc.Verdict == "approve":
+		return Outcome{}, fault.New(fault.Denied, "nobody approves their own request")
+	case doc.Verdict == "approve" && slices.ContainsFunc(req.Approvals, func(c Consent) bool { return c.Login == doc.Login }):
+		return Outcome{}, fault.New(fault.Conflict, "%s has approved this already", doc.Login)
+	}
+	kind, outcome := record.KindApproval, record.Allowed
+	if doc.Verdict == "deny" {
+		kind, outcome = record.KindDenial, record.Denied
+	}
+	d, err := start(kind, outcome, req.Purpose, actor, record.Approval{SignedApproval: doc, Fingerprint: key.Fingerprint})
+	if err != nil {
+		return Outcome{}, err
+	}
+	addSigned(d, signed)
+	ref, err := r.put(d, nil)
+	if err != nil || doc.Verdict == "deny" {
+		return Outcome{Request: r.state.Load().Requests[req.Seq], Entry: ref.Seq}, err
+	}
+	return r.decide(req.Seq, ref.Time)
+}
+
+// Revoke ends a grant on the operator's word.
+func (r *Register) Revoke(ctx context.Context, actor record.Actor, grant uint64) error {
+	r.mu.Lock()
+	ref, err := r.revoke(actor, grant, "", nil)
+	r.mu.Unlock()
+	if err == nil {
+		err = r.log.Wait(ctx, ref.Seq)
+	}
+	return err
+}
+
+// revoke ends a grant. Anybody enrolled may: it only ever takes access away,
+// and the entry says who did.
+func (r *Register) revoke(actor record.Actor, grant uint64, fingerprint string, signed *Signed) (record.Ref, error) {
+	g, ok := r.state.Load().Grants[grant]
+	switch {
+	case !ok:
+		return record.Ref{}, fault.New(fault.NotFound, "there is no grant %s", record.ID('g', grant)).WithHint("trefoil access list shows those in force")
+	case !g.InForce(r.clock().UnixMicro()):
+		return record.Ref{}, fault.New(fault.Conflict, "grant %s has ended already", g.ID())
+	}
+	d, err := start(record.KindRevocation, record.None, g.Purpose, actor, record.Revocation{Grant: grant, Fingerprint: fingerprint})
+	if err != nil {
+		return record.Ref{}, err
+	}
+	if signed != nil {
+		addSigned(d, *signed)
+	}
+	return r.put(d, nil)
+}
+
+// Secret checks that it is the holder who asks for a grant's secret, and
+// records that it is about to be shown.
+func (r *Register) Secret(ctx context.Context, actor record.Actor, signed Signed) (Grant, error) {
+	s := r.state.Load()
+	var doc record.SignedSecret
+	key, err := open(s, signed, record.SecretNamespace, &doc, &doc.Login)
+	if err != nil {
+		return Grant{}, err
+	}
+	if _, err := r.fresh(doc.Origin, doc.Time, signed.Document, nil); err != nil {
+		return Grant{}, err
+	}
+	g, ok := s.Grants[doc.Grant]
+	if !ok || g.Login != doc.Login || doc.Format != record.SecretFormat || !g.InForce(r.clock().UnixMicro()) {
+		return Grant{}, fault.New(fault.NotFound, "%s holds no grant %s that is in force", doc.Login, record.ID('g', doc.Grant)).WithHint("trefoil access list --mine")
+	}
+	actor.Login = doc.Login
+	d, err := start(record.KindSecret, record.None, g.Purpose, actor, record.Secret{Grant: g.Seq, Fingerprint: key.Fingerprint})
+	if err != nil {
+		return Grant{}, err
+	}
+	ref, err := r.log.Append(d)
+	if err == nil {
+		err = r.log.Wait(ctx, ref.Seq)
+	}
+	return g, err
+}

@@ -1,0 +1,52 @@
+package access
+
+import (
+	"net/netip"
+
+	"github.com/trefoil-dev/trefoil/catalog"
+	"github.com/trefoil-dev/trefoil/internal/fault"
+	"github.com/trefoil-dev/trefoil/policy"
+)
+
+// errNoRules says that nothing can be decided yet.
+func errNoRules() *fault.Error {
+	return fault.New(fault.Denied, "no rules are in force yet").WithHint("the operator publishes them: trefoil publish")
+}
+
+// Dataset finds a dataset in the rules in force.
+func (s *State) Dataset(name string) (*catalog.Dataset, *catalog.Zone, error) {
+	if s.Rules == nil {
+		return nil, nil, errNoRules()
+	}
+	ds := s.Rules.Catalog.Dataset(name)
+	if ds == nil {
+		return nil, nil, fault.New(fault.NotFound, "there is no dataset %q", name).WithHint("trefoil access datasets lists them")
+	}
+	return ds, ds.Zone, nil
+}
+
+// Question asks about a request: may its maker have what they ask for, at a
+// site (or all: empty), from an address (or an unknown one), now. It is a pure
+// function of the state, so an auditor asks the same.
+func (s *State) Question(r *Request, site string, from netip.Addr, now int64) (policy.Input, error) {
+	ds, zone, err := s.Dataset(r.Dataset)
+	if err != nil {
+		return policy.Input{}, err
+	}
+	q := policy.Question{
+		Login: r.Login, Lens: r.Lens, Scope: r.Scope, Purpose: r.Purpose,
+		HasCase: r.Case != "", Subjects: len(r.Subjects),
+		Dataset: ds.Name, Zone: zone.Name, Residents: zone.Residents,
+		Site: site, Address: from, OpenedAt: r.Time, Now: now,
+	}
+	for _, c := range ds.Categories() {
+		q.Categories = append(q.Categories, string(c))
+	}
+	if site != "" {
+		q.SiteCountry = zone.Site(site).Country
+	}
+	for _, c := range r.Approvals {
+		q.Approvals = append(q.Approvals, policy.Consent{By: c.Login, Seq: c.Seq})
+	}
+	return s.Rules.Facts.Input(q)
+}

@@ -1,0 +1,214 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/trefoil-dev/trefoil/identity"
+	"github.com/trefoil-dev/trefoil/internal/fault"
+	"github.com/trefoil-dev/trefoil/policy"
+	"github.com/trefoil-dev/trefoil/record"
+)
+
+// Log is what the register needs of the ledger.
+type Log interface {
+	Append(*record.Draft) (record.Ref, error)
+	AppendRules(*record.Draft, record.Hash) (record.Ref, error)
+	Wait(ctx context.Context, seq uint64) error
+	Next() uint64
+	Origin() string
+}
+
+// Register keeps the state and is the only one to append entries that bear on it.
+type Register struct {
+	log    Log
+	clock  func() time.Time
+	origin string
+	lenses []string
+	mu     sync.Mutex // from reading the state to having folded the outcome
+	state  atomic.Pointer[State]
+	change func(*State)
+}
+
+// NewRegister continues from a state folded from the log's start. lenses are
+// those that exist, in any order. change is called under the register's lock
+// after every entry that bears on state; it must not call the register.
+func NewRegister(log Log, clock func() time.Time, state State, lenses []string, change func(*State)) *Register {
+	r := &Register{log: log, clock: clock, origin: log.Origin(), lenses: lenses, change: change}
+	r.state.Store(&state)
+	return r
+}
+
+// State is what is in force now. It must not be changed.
+func (r *Register) State() *State { return r.state.Load() }
+
+// asOfNext is the state as of the next entry: nothing that bears on it can come
+// between, because r.mu is held.
+func (r *Register) asOfNext() *State {
+	s := *r.state.Load()
+	s.N = r.log.Next()
+	return &s
+}
+
+// put appends an entry and folds it.
+func (r *Register) put(d *record.Draft, rules *Rules) (record.Ref, error) {
+	var ref record.Ref
+	var err error
+	if rules != nil {
+		ref, err = r.log.AppendRules(d, rules.Digest)
+	} else {
+		ref, err = r.log.Append(d)
+	}
+	if err != nil || !Bears(d.Kind) {
+		return ref, err
+	}
+	s := *r.state.Load()
+	s.N = ref.Seq // the entries between bear on nothing
+	next, err := Fold(s, d.Entry(ref))
+	if err != nil {
+		return ref, err
+	}
+	r.state.Store(&next)
+	r.change(&next)
+	return ref, nil
+}
+
+// start makes a draft with the actor's part.
+func start(kind record.Kind, outcome record.Outcome, purpose string, actor record.Actor, decision any) (*record.Draft, error) {
+	d := new(record.Draft)
+	d.Reset(kind, outcome, purpose)
+	if err := d.AddJSON(record.PartActor, actor); err != nil {
+		return nil, err
+	}
+	return d, d.AddJSON(record.PartDecision, decision)
+}
+
+func addSigned(d *record.Draft, s Signed) {
+	d.Add(record.PartSigned, s.Document)
+	d.Add(record.PartSignature, s.Signature)
+	if s.Reason != nil {
+		d.Parts = append(d.Parts, *s.Reason)
+	}
+	d.Parts = append(d.Parts, s.Subjects...)
+}
+
+// Publish puts a set of rules in force. They take effect at once and say so,
+// because there is no overseer yet to countersign them.
+func (r *Register) Publish(ctx context.Context, actor record.Actor, sources []record.Source) (record.Ref, *Rules, error) {
+	rules, err := LoadRules(sources)
+	if err != nil {
+		return record.Ref{}, nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now := r.state.Load().Rules; now != nil && now.Digest == rules.Digest {
+		return record.Ref{}, nil, fault.New(fault.Conflict, "these very rules are in force already")
+	}
+	d, err := start(record.KindRules, record.None, "", actor, record.Rules{Sources: rules.Sources})
+	if err != nil {
+		return record.Ref{}, nil, err
+	}
+	ref, err := r.put(d, rules)
+	if err == nil {
+		err = r.log.Wait(ctx, ref.Seq)
+	}
+	return ref, rules, err
+}
+
+// Enrol binds a public key, as ssh-keygen writes it, to a person of the directory.
+func (r *Register) Enrol(ctx context.Context, actor record.Actor, login string, authorized []byte) (Key, error) {
+	pub, _, err := identity.ParseAuthorizedKey(authorized)
+	if err != nil {
+		return Key{}, fault.New(fault.BadInput, "that is not a public key: %w", err).WithHint("give the .pub file that ssh-keygen made")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.state.Load()
+	if s.Rules == nil {
+		return Key{}, errNoRules()
+	}
+	if _, err := s.Rules.Facts.Directory.Person(login); err != nil {
+		return Key{}, err
+	}
+	key := identity.Enrolled(pub)
+	for other, keys := range s.Keys {
+		if slices.ContainsFunc(keys, func(k Key) bool { return k.Fingerprint == key.Fingerprint }) {
+			return Key{}, fault.New(fault.Conflict, "this key is enrolled already, for %s", other)
+		}
+	}
+	d, err := start(record.KindEnrol, record.None, "", actor, record.Enrol{Login: login, Key: key.Authorized, Fingerprint: key.Fingerprint})
+	if err != nil {
+		return Key{}, err
+	}
+	ref, err := r.put(d, nil)
+	if err == nil {
+		err = r.log.Wait(ctx, ref.Seq)
+	}
+	return Key{Seq: ref.Seq, Authorized: key.Authorized, Fingerprint: key.Fingerprint}, err
+}
+
+// Outcome is what came of a request or of a verdict on it.
+type Outcome struct {
+	Request Request
+	Entry   uint64          // of the grant or refusal
+	Grant   *Grant          // nil: not granted
+	Refusal *policy.Refusal // nil: granted, or nothing was decided
+}
+
+// decide asks policy about a request as of now and records the answer. r.mu is held.
+func (r *Register) decide(seq uint64, now int64) (Outcome, error) {
+	s := r.asOfNext()
+	req := s.Requests[seq]
+	in, err := s.Question(&req, "", noAddr, now)
+	if err != nil {
+		return Outcome{Request: req}, r.refuse(s, &req, record.Decision{N: s.N, Request: seq}, err)
+	}
+	verdict := s.Rules.Book.Decide(in)
+	body := decision(s.N, in, verdict)
+	body.Request, body.Until = seq, now+req.Seconds*1e6
+	if verdict.Allow && !slices.Contains(r.lenses, req.Lens) {
+		err := fault.New(fault.Denied, "policy permits %s access, but this release has no such lens", req.Lens)
+		body.Allow = false
+		return Outcome{Request: req}, r.refuse(s, &req, body, err)
+	}
+	kind, outcome := record.KindGrant, record.Allowed
+	if !verdict.Allow {
+		kind, outcome, body.Until = record.KindRefusal, record.Denied, 0
+	}
+	d, err := start(kind, outcome, req.Purpose, record.Actor{Login: req.Login}, body)
+	if err != nil {
+		return Outcome{}, err
+	}
+	ref, err := r.put(d, nil)
+	if err != nil {
+		return Outcome{}, err
+	}
+	out := Outcome{Request: r.state.Load().Requests[seq], Entry: ref.Seq}
+	if verdict.Allow {
+		g := r.state.Load().Grants[ref.Seq]
+		out.Grant = &g
+	} else {
+		why := s.Rules.Book.Rules.Explain(in, verdict, r.lenses)
+		out.Refusal = &why
+	}
+	return out, nil
+}
+
+// refuse records a refusal for a reason outside policy and gives the reason back.
+func (r *Register) refuse(s *State, req *Request, body record.Decision, why error) error {
+	f := fault.Public(why)
+	body.Why, body.Engine = f.Message, policy.Engine
+	d, err := start(record.KindRefusal, record.Denied, req.Purpose, record.Actor{Login: req.Login}, body)
+	if err == nil {
+		_, err = r.put(d, nil)
+	}
+	return errors.Join(why, err)
+}
+
+func decision(n uint64, in policy.Input, v policy.Decision) record.Decision {
+	return record.Decision{N: n, Engine: policy.Engine, Input: in.Canonical(), Allow: v.Allow, Reasons: v.Reasons, Errors: v.Errors, Duties: v.Duties}
+}

@@ -1,0 +1,139 @@
+package gate
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/trefoil-dev/trefoil/access"
+	"github.com/trefoil-dev/trefoil/catalog"
+	"github.com/trefoil-dev/trefoil/gate/pggate"
+	"github.com/trefoil-dev/trefoil/internal/fault"
+	"github.com/trefoil-dev/trefoil/record"
+)
+
+// Recorder is what the gate needs of the ledger.
+type Recorder interface {
+	Append(*record.Draft) (record.Ref, error)
+	Wait(ctx context.Context, seq uint64) error
+}
+
+// Store is one PostgreSQL server of a zone, as the gate uses it.
+type Store interface {
+	// Check says whether the dataset is fenced and the lens is as it was compiled;
+	// it gives the lens's digest.
+	Check(ctx context.Context, ds *catalog.Dataset, lens, scope string) (digest string, err error)
+	// Open makes the session's role and connects as it.
+	Open(ctx context.Context, o Opening) (role string, up pggate.Upstream, err error)
+	// Close terminates the role's backends and drops it.
+	Close(ctx context.Context, role string) error
+	// Sweep drops what earlier runs of this gate left behind.
+	Sweep(ctx context.Context) error
+}
+
+// Opening is a session to be opened on a store.
+type Opening struct {
+	Session  uint64
+	Dataset  *catalog.Dataset
+	Lens     string
+	Scope    string
+	Grant    uint64
+	Subjects []string // keys of the people of the case
+	Pad      [32]byte // the grant's pseudonym key
+	Settings []pggate.Setting
+}
+
+// Config is what a gate is made of.
+type Config struct {
+	Register *access.Register
+	Log      Recorder
+	Read     func(seq uint64) (record.Entry, error) // a durable entry, for the people of a case
+	Stores   map[string]Store                       // by the store names of the catalogue
+	Seed     Seed
+	Clock    func() time.Time
+	Logger   *slog.Logger
+}
+
+// Gate implements pggate.Desk.
+type Gate struct {
+	register  *access.Register
+	record    Recorder
+	read      func(uint64) (record.Entry, error)
+	stores    map[string]Store
+	seed      Seed
+	clock     func() time.Time
+	log       *slog.Logger
+	verifiers verifiers
+	strangers strangers
+
+	mu       sync.Mutex
+	sessions map[uint64]*session
+	rules    atomic.Pointer[access.Rules] // by which every open session was last decided
+}
+
+// New makes a gate. Call Recheck after every change of state.
+func New(c Config) *Gate {
+	return &Gate{register: c.Register, record: c.Log, read: c.Read, stores: c.Stores, seed: c.Seed,
+		clock: c.Clock, log: c.Logger, sessions: make(map[uint64]*session)}
+}
+
+func (g *Gate) now() int64 { return g.clock().UnixMicro() }
+
+// Stranger implements pggate.Desk.
+func (g *Gate) Stranger(remote netip.AddrPort, reason string) {
+	g.strangers.count(remote.Addr().Unmap(), reason)
+}
+
+// Recheck ends, at once, every session whose grant has ended or that would not
+// be admitted by the rules now in force.
+func (g *Gate) Recheck(s *access.State) {
+	changed := g.rules.Swap(s.Rules) != s.Rules
+	now := g.now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, open := range g.sessions {
+		grant := s.Grants[open.grant.Seq]
+		switch {
+		case grant.Ended != 0:
+			open.end("revoked", fault.New(fault.GrantEnded, "grant %s was revoked", grant.ID()).WithHint("trefoil access show %s", grant.ID()))
+		case now >= grant.Until:
+			open.expire()
+		case changed:
+			if err := s.Still(open.attempt, now); err != nil {
+				open.end("rules", err)
+			}
+		}
+	}
+}
+
+// EndAll ends every session for one reason: the log failed, the gate stops.
+func (g *Gate) EndAll(reason string, why *fault.Error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range g.sessions {
+		s.end(reason, why)
+	}
+}
+
+// Run sweeps leftovers and records what strangers did, each minute, until ctx ends.
+func (g *Gate) Run(ctx context.Context) {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		for name, store := range g.stores {
+			if err := store.Sweep(ctx); err != nil && ctx.Err() == nil {
+				g.log.Warn("leftover roles could not be swept", "store", name, "err", err)
+			}
+		}
+		select {
+		case <-tick.C:
+			g.recordStrangers()
+		case <-ctx.Done():
+			g.recordStrangers()
+			return
+		}
+	}
+}

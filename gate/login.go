@@ -1,0 +1,109 @@
+package gate
+
+import (
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/trefoil-dev/trefoil/access"
+	"github.com/trefoil-dev/trefoil/gate/pggate"
+	"github.com/trefoil-dev/trefoil/internal/fault"
+	"github.com/trefoil-dev/trefoil/record"
+)
+
+func base64Std(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
+
+// target is what a client's user and database mean.
+type target struct {
+	login   string
+	grant   string // as sent behind '~', or empty
+	dataset string
+	site    string // or empty
+}
+
+func parseTarget(user, database string) target {
+	var t target
+	t.login, t.grant, _ = strings.Cut(user, "~")
+	t.dataset, t.site, _ = strings.Cut(database, ".")
+	return t
+}
+
+// held gives the grants a target could mean, oldest first.
+func (t target) held(s *access.State, now int64) []access.Grant {
+	held := s.Held(t.login, t.dataset, now)
+	if t.grant == "" {
+		return held
+	}
+	return slices.DeleteFunc(held, func(g access.Grant) bool { return g.ID() != t.grant })
+}
+
+// Lookup implements pggate.Desk.
+func (g *Gate) Lookup(user, database string) pggate.Credentials {
+	t := parseTarget(user, database)
+	c := pggate.Credentials{Salt: g.seed.salt(t.login, t.grant), Iterations: iterations}
+	for _, grant := range t.held(g.register.State(), g.now()) {
+		keys, err := g.verifiers.of(g.seed.Secret(grant.Seq), c.Salt)
+		if err != nil {
+			g.log.Error("verifier", "err", err)
+			continue
+		}
+		keys.Grant = grant.Seq
+		c.Candidates = append(c.Candidates, keys)
+	}
+	if len(c.Candidates) == 0 { // the same work for a name nobody has
+		g.verifiers.of("", c.Salt)
+	}
+	return c
+}
+
+// choose settles grant and site. Several that fit are never resolved by taking
+// "the newest": the hint lists the exact strings.
+func (t target) choose(s *access.State, grant uint64, now int64) (g access.Grant, site string, err *fault.Error) {
+	held := t.held(s, now)
+	i := slices.IndexFunc(held, func(h access.Grant) bool { return h.Seq == grant })
+	if i < 0 {
+		return g, "", fault.New(fault.GrantEnded, "grant %s is not in force", record.ID('g', grant)).
+			WithHint("trefoil access request %s", t.dataset)
+	}
+	type option struct {
+		grant access.Grant
+		site  string
+	}
+	var options []option
+	for _, h := range held {
+		for _, site := range sites(s, h) {
+			if t.site == "" || t.site == site {
+				options = append(options, option{h, site})
+			}
+		}
+	}
+	switch len(options) {
+	case 0:
+		return held[i], "", fault.New(fault.NotFound, "grant %s does not reach dataset %s at %q", held[i].ID(), t.dataset, t.site).
+			WithHint("its sites are %s", strings.Join(sites(s, held[i]), ", "))
+	case 1:
+		return options[0].grant, options[0].site, nil
+	}
+	var hints []string
+	for _, o := range options {
+		hints = append(hints, fmt.Sprintf("user=%s~%s dbname=%s.%s", t.login, o.grant.ID(), t.dataset, o.site))
+	}
+	return held[i], "", fault.New(fault.Ambiguous, "user=%s dbname=%s could mean %d things", t.login, t.dataset, len(options)).
+		WithHint("use one of: %s", strings.Join(hints, "; "))
+}
+
+// sites gives the sites a grant reaches, in the catalogue's order.
+func sites(s *access.State, g access.Grant) []string {
+	ds, _, err := s.Dataset(g.Dataset)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, site := range ds.Sites {
+		if len(g.Sites) == 0 || slices.Contains(g.Sites, site.Name) {
+			out = append(out, site.Name)
+		}
+	}
+	return out
+}
