@@ -74,29 +74,32 @@ func (in Input) Check() error {
 // checker keeps the first complaint.
 type checker struct{ err error }
 
-func (c *checker) require(ok bool, sentence string) {
+func (c *checker) require(ok bool, sentence string) { c.form(ok, "", sentence) }
+
+// form is require about a field; it joins no strings unless it complains.
+func (c *checker) form(ok bool, field, sentence string) {
 	if !ok && c.err == nil {
-		c.err = fault.New(fault.BadInput, "decision input: %s", sentence)
+		c.err = fault.New(fault.BadInput, "decision input: %s%s", field, sentence)
 	}
 }
 
 func (c *checker) oneOf(field, v string, known []string) {
-	c.require(slices.Contains(known, v), field+" has an unknown value")
+	c.form(slices.Contains(known, v), field, " has an unknown value")
 }
 
 func (c *checker) name(field, v string) {
-	c.require(nameForm(v), field+" must be a lower-case name of at most 63 characters")
+	c.form(nameForm(v), field, " must be a lower-case name of at most 63 characters")
 }
 
 func (c *checker) country(field, v string) {
-	c.require(countryForm(v), field+" must be a country code")
+	c.form(countryForm(v), field, " must be a country code")
 }
 
 func (c *checker) set(field string, vs []string, form func(string) bool) {
-	c.require(len(vs) <= maxSubjects, field+" is too long")
+	c.form(len(vs) <= maxSubjects, field, " is too long")
 	for i, v := range vs {
-		c.require(form(v), field+" has a malformed member")
-		c.require(i == 0 || vs[i-1] < v, field+" must be sorted without doubles")
+		c.form(form(v), field, " has a malformed member")
+		c.form(i == 0 || vs[i-1] < v, field, " must be sorted without doubles")
 	}
 }
 
