@@ -212,3 +212,28 @@ func BenchmarkReplay(b *testing.B) {
 		}
 	}
 }
+
+// An auditor parses inputs from a log that it does not trust: what is accepted
+// comes back byte for byte, decides, and can be explained.
+func FuzzParseInput(f *testing.F) {
+	book, facts := clips(f)
+	f.Add(ask(f, facts, "mei", "clear", "case", "engineering", abroad, approvedBy("astrid", "niamh")).Canonical())
+	f.Add(ask(f, facts, "sean", "masked", "bulk", "engineering", dublin).Canonical())
+	f.Add([]byte(`{"approvals":[{"by":"a"}],"now":1e3}`))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		in, err := policy.ParseInput(src)
+		if err != nil {
+			return
+		}
+		if !bytes.Equal(in.Canonical(), src) {
+			t.Fatalf("%s came back as %s", src, in.Canonical())
+		}
+		d := book.Decide(in)
+		if slices.Contains(d.Errors, policy.InputError) {
+			t.Fatal("an input that was accepted is outside the schema")
+		}
+		if r := book.Rules.Explain(in, d, policy.Lenses()); !d.Allow && r.Message == "" {
+			t.Fatal("a denial without a word")
+		}
+	})
+}
