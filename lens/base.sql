@@ -1,0 +1,188 @@
+-- The schema trefoil: what a store remembers about lenses and sessions. All of
+-- it belongs to trefoil_owner, which cannot log in; nobody else may write here.
+
+CREATE SCHEMA IF NOT EXISTS trefoil AUTHORIZATION trefoil_owner;
+
+-- One row for each schema of views. Sessions are opened only on the row in force.
+CREATE TABLE IF NOT EXISTS trefoil.lens (
+	role     name PRIMARY KEY,             -- NOLOGIN; may read the views
+	schema   name NOT NULL UNIQUE,
+	dataset  text NOT NULL,
+	lens     text NOT NULL,
+	scope    text NOT NULL,
+	digest   text NOT NULL,                -- SHA-256 of the compiled SQL, hex
+	key_type text NOT NULL CHECK (key_type IN ('int', 'uuid', 'text', '')),
+	in_force boolean NOT NULL,
+	made     timestamptz NOT NULL DEFAULT clock_timestamp(),
+	print    jsonb NOT NULL DEFAULT '{}'   -- what stood when it was applied
+);
+CREATE UNIQUE INDEX IF NOT EXISTS lens_in_force ON trefoil.lens (dataset, lens, scope) WHERE in_force;
+
+-- Which session serves which grant. A session role is used once and never again.
+CREATE TABLE IF NOT EXISTS trefoil.session (
+	role     name PRIMARY KEY,
+	gate     text NOT NULL,
+	lens     name NOT NULL REFERENCES trefoil.lens,
+	grant_id bigint NOT NULL,
+	opened   timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX IF NOT EXISTS session_grant ON trefoil.session (grant_id);
+CREATE INDEX IF NOT EXISTS session_lens ON trefoil.session (lens);
+
+-- The subjects of a case, in the column of their key's type, while a session of
+-- the grant is open.
+CREATE TABLE IF NOT EXISTS trefoil.scope (
+	grant_id bigint NOT NULL,
+	key_int  bigint,
+	key_uuid uuid,
+	key_text text,
+	CHECK (num_nonnulls(key_int, key_uuid, key_text) = 1)
+);
+CREATE UNIQUE INDEX IF NOT EXISTS scope_int ON trefoil.scope (grant_id, key_int) WHERE key_int IS NOT NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS scope_uuid ON trefoil.scope (grant_id, key_uuid) WHERE key_uuid IS NOT NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS scope_text ON trefoil.scope (grant_id, key_text) WHERE key_text IS NOT NULL;
+
+-- The grant's key, padded as RFC 2104 says, so that views need only sha256().
+CREATE TABLE IF NOT EXISTS trefoil.pad (
+	grant_id bigint PRIMARY KEY,
+	ipad     bytea NOT NULL CHECK (octet_length(ipad) = 64),
+	opad     bytea NOT NULL CHECK (octet_length(opad) = 64)
+);
+
+-- session_open makes the login role of one session and writes what its views
+-- look up. The gate chooses neither the lens role nor the schema.
+CREATE OR REPLACE FUNCTION trefoil.session_open(
+	p_gate text, p_seq bigint, p_dataset text, p_lens text, p_scope text,
+	p_grant bigint, p_verifier text, p_subjects text[], p_ipad bytea, p_opad bytea)
+RETURNS TABLE (role name, schema name, digest text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	l trefoil.lens;
+	r name;
+	held bigint;
+	wanted bigint;
+BEGIN
+	IF p_gate IS NULL OR p_gate !~ '^[a-z0-9][a-z0-9-]{0,29}$' OR p_seq IS NULL OR p_seq < 0 THEN
+		RAISE EXCEPTION 'gate or sequence is not legal' USING ERRCODE = '22023';
+	END IF;
+	-- Anything else would be taken for a password in clear.
+	IF p_verifier IS NULL OR p_verifier !~ '^SCRAM-SHA-256\$[0-9]+:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]{44}:[A-Za-z0-9+/=]{44}$' THEN
+		RAISE EXCEPTION 'verifier is not a SCRAM-SHA-256 verifier' USING ERRCODE = '22023';
+	END IF;
+	SELECT * INTO l FROM trefoil.lens x
+		WHERE x.dataset = p_dataset AND x.lens = p_lens AND x.scope = p_scope AND x.in_force;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'no lens %/% in scope % is in force', p_dataset, p_lens, p_scope USING ERRCODE = '55000';
+	END IF;
+	r := 'trefoil_s_' || p_gate || '_' || p_seq;
+	EXECUTE format('CREATE ROLE %I LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS'
+		' CONNECTION LIMIT 1 PASSWORD %L IN ROLE %I ROLE trefoil_owner', r, p_verifier, l.role);
+	EXECUTE format('ALTER ROLE %I SET search_path TO %I', r, l.schema);
+	-- Opening and closing of one grant take turns: a close must not remove the
+	-- scope that an open has just found there.
+	PERFORM pg_advisory_xact_lock(1953654118, (p_grant % 2147483647)::int);
+	INSERT INTO trefoil.session (role, gate, lens, grant_id) VALUES (r, p_gate, l.role, p_grant);
+	IF l.scope = 'case' THEN
+		INSERT INTO trefoil.scope (grant_id, key_int, key_uuid, key_text)
+			SELECT DISTINCT p_grant,
+				CASE l.key_type WHEN 'int' THEN k::bigint END,
+				CASE l.key_type WHEN 'uuid' THEN k::uuid END,
+				CASE l.key_type WHEN 'text' THEN k END
+			FROM unnest(p_subjects) k
+			ON CONFLICT DO NOTHING;
+		SELECT count(*) INTO held FROM trefoil.scope s WHERE s.grant_id = p_grant;
+		SELECT count(DISTINCT CASE l.key_type WHEN 'int' THEN k::bigint::text WHEN 'uuid' THEN k::uuid::text ELSE k END)
+			INTO wanted FROM unnest(p_subjects) k;
+		IF held <> wanted OR held = 0 OR held > 1000 THEN
+			RAISE EXCEPTION 'grant % names % subjects and its scope holds %', p_grant, wanted, held USING ERRCODE = '55000';
+		END IF;
+		INSERT INTO trefoil.pad (grant_id, ipad, opad) VALUES (p_grant, p_ipad, p_opad) ON CONFLICT DO NOTHING;
+		PERFORM FROM trefoil.pad d WHERE d.grant_id = p_grant AND d.ipad = p_ipad AND d.opad = p_opad;
+		IF NOT FOUND THEN
+			RAISE EXCEPTION 'grant % has another pseudonym key already', p_grant USING ERRCODE = '55000';
+		END IF;
+	END IF;
+	RETURN QUERY SELECT r, l.schema, l.digest;
+END $$;
+
+-- session_close ends a session: its backends, its role, its rows. False when
+-- there is no such session, so that closing twice is harmless.
+CREATE OR REPLACE FUNCTION trefoil.session_close(p_role name)
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	g bigint;
+	b record;
+BEGIN
+	SELECT s.grant_id INTO g FROM trefoil.session s WHERE s.role = p_role FOR UPDATE;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	IF p_role !~ '^trefoil_s_[a-z0-9-]+_[0-9]+$' THEN
+		RAISE EXCEPTION 'not a session role' USING ERRCODE = '22023';
+	END IF;
+	IF EXISTS (SELECT FROM pg_roles a WHERE a.rolname = p_role) THEN
+		FOR b IN SELECT a.pid FROM pg_stat_get_activity(NULL) a JOIN pg_roles u ON u.oid = a.usesysid WHERE u.rolname = p_role LOOP
+			IF NOT pg_terminate_backend(b.pid, 5000) THEN
+				RAISE EXCEPTION 'backend % of % does not end', b.pid, p_role USING ERRCODE = '55000';
+			END IF;
+		END LOOP;
+		EXECUTE format('DROP OWNED BY %I', p_role);
+		EXECUTE format('DROP ROLE %I', p_role);
+	END IF;
+	PERFORM pg_advisory_xact_lock(1953654118, (g % 2147483647)::int);
+	DELETE FROM trefoil.session s WHERE s.role = p_role;
+	IF NOT EXISTS (SELECT FROM trefoil.session s WHERE s.grant_id = g) THEN
+		DELETE FROM trefoil.scope s WHERE s.grant_id = g;
+		DELETE FROM trefoil.pad d WHERE d.grant_id = g;
+	END IF;
+	RETURN true;
+END $$;
+
+-- sweep closes what a gate left behind: its own sessions that have no backend
+-- and that it does not say it still uses.
+CREATE OR REPLACE FUNCTION trefoil.sweep(p_gate text, p_keep text[])
+RETURNS SETOF name
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	s record;
+BEGIN
+	FOR s IN SELECT x.role FROM trefoil.session x
+		WHERE x.gate = p_gate AND NOT x.role = ANY (coalesce(p_keep, '{}')::name[])
+		AND NOT EXISTS (SELECT FROM pg_stat_get_activity(NULL) a JOIN pg_roles u ON u.oid = a.usesysid WHERE u.rolname = x.role)
+		ORDER BY x.opened
+	LOOP
+		IF trefoil.session_close(s.role) THEN
+			RETURN NEXT s.role;
+		END IF;
+	END LOOP;
+END $$;
+
+-- lens_in_force is what the gate compares with what it finds; see print.go.
+CREATE OR REPLACE FUNCTION trefoil.lens_in_force(p_dataset text, p_lens text, p_scope text)
+RETURNS TABLE (role name, schema name, digest text, print jsonb)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+	SELECT l.role, l.schema, l.digest, l.print FROM trefoil.lens l
+	WHERE l.dataset = p_dataset AND l.lens = p_lens AND l.scope = p_scope AND l.in_force
+$$;
+
+ALTER TABLE trefoil.lens OWNER TO trefoil_owner;
+ALTER TABLE trefoil.session OWNER TO trefoil_owner;
+ALTER TABLE trefoil.scope OWNER TO trefoil_owner;
+ALTER TABLE trefoil.pad OWNER TO trefoil_owner;
+ALTER FUNCTION trefoil.session_open OWNER TO trefoil_owner;
+ALTER FUNCTION trefoil.session_close OWNER TO trefoil_owner;
+ALTER FUNCTION trefoil.sweep OWNER TO trefoil_owner;
+ALTER FUNCTION trefoil.lens_in_force OWNER TO trefoil_owner;
+
+REVOKE ALL ON SCHEMA trefoil FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA trefoil FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA trefoil FROM PUBLIC;
+GRANT USAGE ON SCHEMA trefoil TO trefoil_gate;
+GRANT EXECUTE ON FUNCTION trefoil.session_open, trefoil.session_close, trefoil.sweep, trefoil.lens_in_force TO trefoil_gate;
+
+-- What the functions need of what the fence takes from PUBLIC.
+GRANT EXECUTE ON FUNCTION pg_catalog.pg_stat_get_activity(integer), pg_catalog.pg_terminate_backend(integer, bigint),
+	pg_catalog.pg_advisory_xact_lock(integer, integer) TO trefoil_owner;
+-- The gate hashes the source of the functions above (print.go).
+GRANT SELECT ON pg_catalog.pg_proc TO trefoil_gate;

@@ -1,0 +1,50 @@
+-- What stands of the lens in force for dataset $1, lens $2, scope $3: one digest
+-- for each thing whose change would change what sessions see.
+WITH f AS (
+	SELECT * FROM trefoil.lens_in_force($1, $2, $3)
+), schema AS (
+	SELECT n.oid, n.nspname, n.nspowner, n.nspacl FROM pg_catalog.pg_namespace n, f WHERE n.nspname = f.schema
+), role AS (
+	SELECT r.oid, r.rolname, r.rolname IN ('trefoil_owner', 'trefoil_gate') AS shared
+	FROM pg_catalog.pg_roles r, f
+	WHERE r.rolname IN (f.role, 'trefoil_owner', 'trefoil_gate') OR r.oid = (SELECT nspowner FROM schema)
+), item(name, source) AS (
+	SELECT CASE c.relkind WHEN 'v' THEN 'view ' ELSE 'relation ' END || c.relname,
+		concat_ws('|', c.relkind, c.relowner::regrole, c.reloptions, c.relacl,
+			CASE WHEN c.relkind = 'v' THEN pg_catalog.pg_get_viewdef(c.oid) END,
+			(SELECT count(*) FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid), c.relhastriggers)
+	FROM pg_catalog.pg_class c, schema WHERE c.relnamespace = schema.oid
+	UNION ALL
+	SELECT 'schema ' || nspname, concat_ws('|', nspowner::regrole, nspacl) FROM schema
+	UNION ALL
+	SELECT 'function ' || p.oid::regprocedure, concat_ws('|', p.proowner::regrole, p.prosecdef, p.proconfig, p.proacl, p.prosrc)
+	FROM pg_catalog.pg_proc p WHERE p.pronamespace IN ((SELECT oid FROM schema), (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'trefoil'))
+	UNION ALL
+	SELECT 'table trefoil.' || c.relname, concat_ws('|', c.relowner::regrole,
+		-- viewers of all datasets may read what their views look up
+		(SELECT string_agg(a::text, ',' ORDER BY a::text) FROM unnest(c.relacl) a WHERE a::text !~ '^"?trefoil_v_'),
+		c.relrowsecurity, c.relhastriggers)
+	FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'trefoil' AND c.relkind = 'r'
+	UNION ALL
+	SELECT 'role ' || r.rolname, concat_ws('|', a.rolsuper, a.rolinherit, a.rolcreaterole, a.rolcreatedb, a.rolcanlogin, a.rolreplication, a.rolbypassrls,
+		a.rolconfig,
+		(SELECT string_agg(g.rolname || m.admin_option, ',' ORDER BY g.rolname) FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles g ON g.oid = m.roleid
+			WHERE m.member = r.oid AND g.rolname !~ '^trefoil_[ls]_'),
+		'members',
+		(SELECT string_agg(g.rolname || m.admin_option, ',' ORDER BY g.rolname) FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles g ON g.oid = m.member
+			WHERE m.roleid = r.oid AND g.rolname !~ '^trefoil_s_'))
+	FROM role r JOIN pg_catalog.pg_roles a ON a.oid = r.oid
+	UNION ALL
+	-- Everything on which the role holds a privilege, wherever it lies.
+	SELECT 'privileges of ' || r.rolname, string_agg(concat_ws('.', s.dbid, s.classid, s.objid, s.deptype), ',' ORDER BY s.dbid, s.classid, s.objid, s.deptype)
+	FROM role r JOIN pg_catalog.pg_shdepend s ON s.refclassid = 'pg_catalog.pg_authid'::regclass AND s.refobjid = r.oid
+	WHERE NOT r.shared AND s.deptype IN ('a', 'o') GROUP BY r.rolname
+	UNION ALL
+	SELECT DISTINCT 'row security of ' || t.oid::regclass, concat_ws('|', t.relrowsecurity, t.relforcerowsecurity)
+	FROM schema JOIN pg_catalog.pg_class c ON c.relnamespace = schema.oid JOIN pg_catalog.pg_rewrite w ON w.ev_class = c.oid
+	JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass
+	JOIN pg_catalog.pg_class t ON t.oid = d.refobjid AND t.oid <> c.oid
+)
+SELECT f.role, f.schema, f.digest, f.print,
+	(SELECT jsonb_object_agg(i.name, left(encode(sha256(convert_to(coalesce(i.source, ''), 'UTF8')), 'hex'), 32)) FROM item i)
+FROM f

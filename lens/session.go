@@ -1,0 +1,94 @@
+package lens
+
+import (
+	"context"
+	"errors"
+	"math"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/trefoil-dev/trefoil/internal/fault"
+)
+
+// MaxSubjects is how many subjects a case may name.
+const MaxSubjects = 1000
+
+// Session is what a gate asks of a store for one session of one grant.
+type Session struct {
+	Gate     string // lower-case letters, digits and hyphens, at most 30
+	Seq      uint64 // never used before by this gate
+	Dataset  string
+	Lens     string
+	Scope    string
+	Grant    uint64
+	Verifier string   // ready SCRAM-SHA-256 verifier of the session's secret (RFC 5803)
+	Subjects []string // Case: the keys of the grant's subjects as text; 1 to MaxSubjects
+	Key      [32]byte // Case: the grant's pseudonym key
+}
+
+// Opened is a session role that can log in and sees its lens alone.
+type Opened struct {
+	Role   string // trefoil_s_<gate>_<seq>
+	Schema string // its search_path
+	Digest string // of the lens
+}
+
+// OpenSession makes the login role of a session. The connection is the gate's
+// own (trefoil_gate). It commits by itself; after an error nothing is left.
+func OpenSession(ctx context.Context, q Querier, s Session) (Opened, error) {
+	if s.Seq > math.MaxInt64 || s.Grant > math.MaxInt64 {
+		return Opened{}, fault.New(fault.BadInput, "sequence or grant is out of range")
+	}
+	var ipad, opad []byte
+	if s.Scope == Case {
+		if n := len(s.Subjects); n == 0 || n > MaxSubjects {
+			return Opened{}, fault.New(fault.BadInput, "a case names 1 to %d subjects and this one %d", MaxSubjects, n)
+		}
+		ipad, opad = pads(s.Key)
+	}
+	var o Opened
+	err := q.QueryRow(ctx, "SELECT role, schema, digest FROM trefoil.session_open($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+		s.Gate, int64(s.Seq), s.Dataset, s.Lens, s.Scope, int64(s.Grant), s.Verifier, s.Subjects, ipad, opad).Scan(&o.Role, &o.Schema, &o.Digest)
+	return o, storeFault(err, "opening a session")
+}
+
+// CloseSession ends a session: terminates its backends and waits for them,
+// drops the role and whatever it came to own, forgets its scope unless another
+// session of the grant is open. Closing twice is harmless.
+func CloseSession(ctx context.Context, q Querier, role string) error {
+	var was bool
+	return storeFault(q.QueryRow(ctx, "SELECT trefoil.session_close($1)", role).Scan(&was), "closing a session")
+}
+
+// Sweep closes the sessions that this gate left in the store, as after a crash:
+// those without a backend and not among keep, the roles it still uses. It gives
+// the roles that it dropped.
+func Sweep(ctx context.Context, q Querier, gate string, keep ...string) ([]string, error) {
+	if keep == nil {
+		keep = []string{}
+	}
+	rows, err := q.Query(ctx, "SELECT trefoil.sweep($1, $2)::text", gate, keep)
+	if err != nil {
+		return nil, storeFault(err, "sweeping sessions")
+	}
+	roles, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return roles, storeFault(err, "sweeping sessions")
+}
+
+// storeFault turns the errors that the functions raise themselves, whose texts
+// are ours, into faults; others stay internal.
+func storeFault(err error, doing string) error {
+	var pg *pgconn.PgError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &pg) && pg.Code == "55000":
+		return &fault.Error{Kind: fault.Conflict, Message: pg.Message, Cause: err}
+	case errors.As(err, &pg) && pg.Code[:2] == "22":
+		return &fault.Error{Kind: fault.BadInput, Message: doing + ": an argument is not legal", Cause: err}
+	case errors.As(err, &pg):
+		return fault.New(fault.Internal, "%s in the store failed: %w", doing, err)
+	}
+	return fault.New(fault.StoreAway, "%s: the store does not answer: %w", doing, err)
+}
