@@ -1,0 +1,91 @@
+package pggate
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// wireBuffer is how much TLS output is gathered for one system call: two full
+// records and some of their overhead.
+const wireBuffer = 36 << 10
+
+var errStopped = errors.New("pggate: connection stopped")
+
+// wireConn is the socket under the client's TLS. crypto/tls writes one record at a
+// time; between hold and release those records are gathered and leave in one
+// write. stop lets nothing out that had not left before.
+type wireConn struct {
+	net.Conn
+	stopped atomic.Bool
+
+	mu      sync.Mutex
+	holding bool
+	out     []byte
+}
+
+func (w *wireConn) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.holding {
+		if len(w.out)+len(p) > wireBuffer {
+			if err := w.flush(); err != nil {
+				return 0, err
+			}
+		}
+		w.out = append(w.out, p...)
+		return len(p), nil
+	}
+	if w.stopped.Load() {
+		return 0, errStopped
+	}
+	return w.Conn.Write(p)
+}
+
+// hold starts gathering.
+func (w *wireConn) hold() {
+	w.mu.Lock()
+	w.holding = true
+	w.mu.Unlock()
+}
+
+// release sends what was gathered since hold.
+func (w *wireConn) release() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.holding = false
+	return w.flush()
+}
+
+func (w *wireConn) flush() error {
+	if len(w.out) == 0 {
+		return nil
+	}
+	b := w.out
+	w.out = w.out[:0]
+	if w.stopped.Load() {
+		return errStopped
+	}
+	_, err := w.Conn.Write(b)
+	return err
+}
+
+// stop lets no further byte reach the socket. A write that is blocked in the
+// kernel ends with the deadline its caller sets next.
+func (w *wireConn) stop() { w.stopped.Store(true) }
+
+// prefixConn gives back bytes that were read to tell TLS from a startup packet.
+type prefixConn struct {
+	net.Conn
+	prefix []byte
+}
+
+func (p *prefixConn) Read(b []byte) (int, error) {
+	if len(p.prefix) > 0 {
+		n := copy(b, p.prefix)
+		p.prefix = p.prefix[n:]
+		return n, nil
+	}
+	return p.Conn.Read(b)
+}
