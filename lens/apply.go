@@ -198,11 +198,11 @@ func named(ctx context.Context, conn *pgx.Conn, ds *catalog.Dataset, err error) 
 		FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid) JOIN pg_catalog.pg_class c ON c.oid = l.relation
 		JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		WHERE l.granted AND l.pid <> pg_backend_pid() AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
-		AND (n.nspname = $1 OR n.nspname = 'trefoil' OR n.nspname IN (SELECT schema FROM trefoil.lens)) ORDER BY 1`, ds.Schema)
+		AND (n.nspname = $1 OR n.nspname = 'trefoil' OR starts_with(n.nspname, $2)) ORDER BY 1`, ds.Schema, ds.Name+"_")
 	if qerr == nil {
 		if list, cerr := pgx.CollectRows(rows, pgx.RowTo[string]); cerr == nil && len(list) > 0 {
 			e.Detail = list
-			e.Message = fmt.Sprintf("%s waits for a lock that another session holds; nothing was changed; %s", "dataset "+ds.Name, list[0])
+			e.Message = fmt.Sprintf("dataset %s waits for a lock that another session holds, and nothing was changed: %s", ds.Name, list[0])
 		}
 	}
 	return e.WithHint("end that session, or try again when it has finished")

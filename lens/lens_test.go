@@ -202,3 +202,23 @@ func want(t testing.TB, got []string, want ...string) {
 		t.Errorf("got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
 	}
 }
+
+func (s *testStore) connect() *pgx.Conn { return pgtest.Connect(s.t, s.dsn) }
+
+// connectAs tries to log in.
+func connectAs(dsn, role, password string) (*pgx.Conn, error) {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return nil, err
+	}
+	u.User = url.UserPassword(role, password)
+	return pgx.Connect(ctx, u.String())
+}
+
+func dbName(dsn string) string {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimPrefix(u.Path, "/")
+}
