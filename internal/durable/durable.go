@@ -70,7 +70,8 @@ func Lock(dir string) (*os.File, error) {
 		}
 		return nil, err
 	}
-	f.Truncate(0)
-	f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0) // for the message above only
+	// For the message above only: a lock without a number still locks.
+	_ = f.Truncate(0)
+	_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	return f, nil
 }

@@ -102,7 +102,7 @@ func startServer(ctx context.Context, c *Cluster, owner *account, settings map[s
 		}
 		started <- nil
 		said <- follow(out, log)
-		io.Copy(log, out)
+		_, _ = io.Copy(log, out) // a full disk must not end the server
 		p.err = cmd.Wait()
 	}()
 	if err := <-started; err != nil {
@@ -116,7 +116,7 @@ func startServer(ctx context.Context, c *Cluster, owner *account, settings map[s
 		<-p.done
 		return nil, fmt.Errorf("PostgreSQL did not start on %s:%d: %w; the end of %s:\n%s", c.Host, c.Port, err, c.Log(), tail(c.Log(), 2000))
 	case <-ctx.Done():
-		p.stop()
+		_ = p.stop() // the reason below comes first
 		return nil, fmt.Errorf("PostgreSQL did not get ready: %w; the end of %s:\n%s", ctx.Err(), c.Log(), tail(c.Log(), 2000))
 	}
 }
@@ -127,14 +127,14 @@ func follow(r io.Reader, log io.Writer) error {
 	br := bufio.NewReader(r)
 	for {
 		line, err := br.ReadString('\n')
-		io.WriteString(log, line)
+		_, _ = io.WriteString(log, line)
 		if err != nil {
 			return fail
 		}
 		switch {
 		case strings.Contains(line, "database system is ready to accept connections"):
 			rest, _ := br.Peek(br.Buffered()) // what was read ahead of the plain copy
-			log.Write(rest)
+			_, _ = log.Write(rest)
 			return nil
 		case strings.Contains(line, "Address already in use"):
 			fail = errPortTaken
