@@ -64,8 +64,7 @@ func (l *Log) reopenBuild(cause error) bool {
 func (l *Log) build() error {
 	for l.tree.size < l.durable.Load() {
 		end := min(l.durable.Load(), l.tree.size+maxBuild)
-		for l.tree.next < end {
-			seq := l.tree.next
+		for seq := l.tree.next(); seq < end; seq++ {
 			frame, err := l.reader.frame()
 			if err != nil {
 				return err
@@ -77,9 +76,7 @@ func (l *Log) build() error {
 			if err := l.evidence.add(seq, parts); err != nil {
 				return err
 			}
-			if err := l.tree.add(leaf); err != nil {
-				return err
-			}
+			l.tree.add(leaf)
 		}
 		if err := l.evidence.commit(l.keys); err != nil {
 			return err
@@ -87,6 +84,8 @@ func (l *Log) build() error {
 		if err := l.tree.publish(); err != nil {
 			return err
 		}
+		place := l.reader.place()
+		l.built.Store(&place)
 		l.published.Store(l.tree.size)
 		if err := l.wal.drop(l.tree.size); err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/trefoil-dev/trefoil/internal/durable"
+	"github.com/trefoil-dev/trefoil/proof"
 	"github.com/trefoil-dev/trefoil/record"
 )
 
@@ -80,11 +81,8 @@ func Create(opt Options, g record.Genesis) (record.Hash, error) {
 	if err := durable.WriteFile(filepath.Join(opt.Dir, "log", "genesis.json"), open, 0o644); err != nil {
 		return record.Hash{}, err
 	}
-	t := &tree{dir: filepath.Join(opt.Dir, "log"), signer: opt.Signer}
-	t.reset()
-	if err := t.add(leaf.AppendText(nil)); err != nil {
-		return record.Hash{}, err
-	}
+	t := newTree(filepath.Join(opt.Dir, "log"), opt.Signer, new(proof.Frontier), nil)
+	t.add(leaf.AppendText(nil))
 	return leaf.Hash(), t.publish()
 }
 

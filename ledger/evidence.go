@@ -121,13 +121,17 @@ func openEvidence(dir string, next uint64, keys *keyStore) (*evidence, error) {
 	return e, nil
 }
 
+// maxSealed bounds what is held of a bundle before it is written.
+const maxSealed = 8 << 20
+
 // add seals the parts of the next entry. Full bundles are written as they fill.
 func (e *evidence) add(seq uint64, parts []record.Part) error {
 	e.data, e.keys = appendSealed(e.data, e.keys, seq, parts)
-	if seq%proof.TileWidth != proof.TileWidth-1 {
+	full := seq%proof.TileWidth == proof.TileWidth-1
+	if !full && len(e.data) < maxSealed {
 		return nil
 	}
-	if err := e.flush(); err != nil {
+	if err := e.flush(); err != nil || !full {
 		return err
 	}
 	e.bundle, e.size, e.keys = e.bundle+1, 0, nil

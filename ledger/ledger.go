@@ -82,6 +82,7 @@ type Log struct {
 	failed    chan struct{}
 	failure   error
 	published atomic.Uint64
+	built     atomic.Pointer[walPlace] // where in the write-ahead log the builder stands
 
 	// The builder's own: used by its loop, or before it starts and after it ended.
 	tree     *tree

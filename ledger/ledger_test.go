@@ -170,7 +170,7 @@ func TestManyWritersGetEachPlaceOnce(t *testing.T) {
 }
 
 // crash copies the directory as a killed process would leave it.
-func crash(t *testing.T, opt ledger.Options) ledger.Options {
+func crash(t testing.TB, opt ledger.Options) ledger.Options {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(opt.Dir)); err != nil {

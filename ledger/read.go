@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,15 +22,17 @@ func (l *Log) Source() proof.Source { return proof.Dir(filepath.Join(l.opt.Dir, 
 
 // Leaf gives the bytes of one durable leaf.
 func (l *Log) Leaf(seq uint64) ([]byte, error) {
-	if size := l.published.Load(); seq < size {
-		return publishedLeaf(l.Source(), seq, size)
+	if seq >= l.published.Load() {
+		frame, err := l.frame(seq)
+		if err == nil {
+			leaf, _, err := record.SplitEntry(frame)
+			return leaf, err
+		}
+		if seq >= l.published.Load() { // else it was published in between
+			return nil, err
+		}
 	}
-	frame, err := l.frame(seq)
-	if err != nil {
-		return nil, err
-	}
-	leaf, _, err := record.SplitEntry(frame)
-	return leaf, err
+	return publishedLeaf(l.Source(), seq, l.published.Load())
 }
 
 func publishedLeaf(src proof.Source, seq, size uint64) ([]byte, error) {
@@ -50,9 +53,19 @@ func (l *Log) frame(seq uint64) ([]byte, error) {
 	if seq >= l.durable.Load() {
 		return nil, fmt.Errorf("entry %d: %w", seq, ErrNoEntry)
 	}
-	r := walReader{dir: l.wal.dir, next: seq}
+	r := l.readTail(seq)
 	defer r.close()
 	return r.frame()
+}
+
+// readTail reads the write-ahead log from an entry on, beginning where the
+// builder last stopped if that is not beyond it.
+func (l *Log) readTail(seq uint64) *walReader {
+	r := &walReader{dir: l.wal.dir, next: seq}
+	if p := l.built.Load(); p != nil && p.next <= seq {
+		r.openAt(*p) // if the segment is gone, frame looks for the right one
+	}
+	return r
 }
 
 // Read gives a durable entry with the parts that have not been erased.
@@ -100,7 +113,7 @@ func (l *Log) Walk(from, to uint64, want func(*record.Leaf) bool, visit func(rec
 	if from >= to {
 		return nil
 	}
-	r := walReader{dir: l.wal.dir, next: from}
+	r := l.readTail(from)
 	defer r.close()
 	for ; from < to; from++ {
 		frame, err := r.frame()
@@ -110,7 +123,7 @@ func (l *Log) Walk(from, to uint64, want func(*record.Leaf) bool, visit func(rec
 			}
 			return err
 		}
-		e, err := parseEntry(frame)
+		e, err := parseEntry(bytes.Clone(frame)) // visit may keep what it gets
 		if err == nil {
 			err = visit(e)
 		}

@@ -18,15 +18,25 @@ import (
 // tree is the published half: the tiles on disk, of size entries, and what has
 // been added since in memory.
 type tree struct {
-	dir    string
-	signer note.Signer
-	size   uint64 // entries the signed checkpoint covers
-	root   tlog.Hash
+	dir      string
+	signer   note.Signer
+	size     uint64          // entries the signed checkpoint covers
+	frontier *proof.Frontier // of everything added
+	bundle   []byte          // entries of the last, partial bundle
+	full     []fullTile      // hash tiles and bundles completed since
+}
 
-	added  map[int64]tlog.Hash // stored hashes beyond size
-	next   uint64              // size plus what was added
-	bundle []byte              // entries of the last, partial bundle
-	full   map[uint64][]byte   // bundles completed since
+type fullTile struct {
+	tile tlog.Tile
+	data []byte
+}
+
+// newTree continues a published tree of which bundle holds the last, partial
+// bundle.
+func newTree(dir string, signer note.Signer, f *proof.Frontier, bundle []byte) *tree {
+	t := &tree{dir: dir, signer: signer, size: f.Size(), frontier: f, bundle: bundle}
+	f.Full = func(tile tlog.Tile, data []byte) { t.full = append(t.full, fullTile{tile, data}) }
+	return t
 }
 
 // openTree reads the checkpoint in dir and checks it against the right edge of
@@ -40,10 +50,14 @@ func openTree(dir string, signer note.Signer, log note.Verifier) (*tree, error) 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w; is this the key the log was made with?", filepath.Join(dir, "checkpoint"), err)
 	}
-	t := &tree{dir: dir, signer: signer, size: uint64(head.N), root: head.Hash, next: uint64(head.N)}
-	t.reset()
-	if rest := int(t.size % proof.TileWidth); rest > 0 {
-		data, err := proof.ReadTile(proof.Dir(dir), proof.EntryTile(t.size-1, t.size))
+	f, err := proof.OpenFrontier(proof.Dir(dir), head)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the tiles are not those of the checkpoint (trefoil log verify names the entry): %v", ErrInconsistent, err)
+	}
+	var bundle []byte
+	size := f.Size()
+	if rest := int(size % proof.TileWidth); rest > 0 {
+		data, err := proof.ReadTile(proof.Dir(dir), proof.EntryTile(size-1, size))
 		if err != nil {
 			return nil, fmt.Errorf("%w: %v", ErrInconsistent, err)
 		}
@@ -52,112 +66,64 @@ func openTree(dir string, signer note.Signer, log note.Verifier) (*tree, error) 
 			return nil, fmt.Errorf("%w: %v", ErrInconsistent, err)
 		}
 		for _, e := range entries {
-			t.bundle = proof.AppendEntry(t.bundle, e)
+			bundle = proof.AppendEntry(bundle, e)
 		}
 	}
-	if t.size > 0 {
-		got, err := tlog.TreeHash(head.N, t.published())
-		if err != nil || got != head.Hash {
-			return nil, fmt.Errorf("%w: the tiles do not give the root of the checkpoint (trefoil log verify names the entry): %v", ErrInconsistent, err)
-		}
-	}
-	return t, nil
+	return newTree(dir, signer, f, bundle), nil
 }
 
-func (t *tree) reset() {
-	t.added, t.full = make(map[int64]tlog.Hash), make(map[uint64][]byte)
-}
-
-// published reads hashes of the tree that is on disk, each checked against the root.
-func (t *tree) published() tlog.HashReader {
-	return tlog.TileHashReader(tlog.Tree{N: int64(t.size), Hash: t.root}, proof.TileReader(proof.Dir(t.dir)))
-}
-
-// ReadHashes reads from memory what was added, and the rest from the tiles.
-func (t *tree) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
-	out := make([]tlog.Hash, len(indexes))
-	var missing []int64
-	for i, index := range indexes {
-		h, ok := t.added[index]
-		if !ok {
-			missing = append(missing, index)
-		}
-		out[i] = h
-	}
-	if len(missing) == 0 {
-		return out, nil
-	}
-	old, err := t.published().ReadHashes(missing)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrInconsistent, err)
-	}
-	for i, index := range indexes {
-		if _, ok := t.added[index]; !ok {
-			out[i], old = old[0], old[1:]
-		}
-	}
-	return out, nil
-}
+// next is size plus what was added.
+func (t *tree) next() uint64 { return t.frontier.Size() }
 
 // add puts the next entry into the tree in memory.
-func (t *tree) add(leaf []byte) error {
-	hashes, err := tlog.StoredHashesForRecordHash(int64(t.next), record.LeafHash(leaf), t)
-	if err != nil {
-		return err
-	}
-	first := tlog.StoredHashIndex(0, int64(t.next))
-	for i, h := range hashes {
-		t.added[first+int64(i)] = h
-	}
+func (t *tree) add(leaf []byte) {
+	t.frontier.Add(record.LeafHash(leaf))
 	t.bundle = proof.AppendEntry(t.bundle, leaf)
-	t.next++
-	if t.next%proof.TileWidth == 0 {
-		t.full[t.next/proof.TileWidth-1] = t.bundle
-		t.bundle = nil
+	if next := t.next(); next%proof.TileWidth == 0 {
+		t.full = append(t.full, fullTile{proof.EntryTile(next-1, next), t.bundle})
+		t.bundle = make([]byte, 0, len(t.bundle)+len(t.bundle)/8)
 	}
-	return nil
 }
 
 // publish writes the tiles of everything added, then signs and writes the
 // checkpoint. A crash before the last step leaves files nobody refers to.
 func (t *tree) publish() error {
-	if t.next == t.size {
+	next := t.next()
+	if next == t.size {
 		return nil
 	}
-	for n, bundle := range t.full {
-		if err := t.writeTile(tlog.Tile{H: proof.TileHeight, L: -1, N: int64(n), W: proof.TileWidth}, bundle); err != nil {
+	for _, f := range t.full {
+		if err := t.writeTile(f.tile, f.data); err != nil {
 			return err
 		}
 	}
 	if len(t.bundle) > 0 {
-		if err := t.writeTile(proof.EntryTile(t.next-1, t.next), t.bundle); err != nil {
+		if err := t.writeTile(proof.EntryTile(next-1, next), t.bundle); err != nil {
 			return err
 		}
 	}
-	tiles := tlog.NewTiles(proof.TileHeight, int64(t.size), int64(t.next))
-	for _, tile := range tiles {
-		data, err := tlog.ReadTileData(tile, t)
-		if err != nil {
-			return err
+	err := t.frontier.Edge(func(tile tlog.Tile, data []byte) error {
+		if below := proof.TileHeight * tile.L; t.size>>below == next>>below {
+			return nil // as published before
 		}
-		if err := t.writeTile(tile, data); err != nil {
-			return err
-		}
-	}
-	root, err := tlog.TreeHash(int64(t.next), t)
+		return t.writeTile(tile, data)
+	})
 	if err != nil {
 		return err
 	}
-	raw, err := proof.SignCheckpoint(t.next, root, t.signer)
+	raw, err := proof.SignCheckpoint(next, t.frontier.Root(), t.signer)
 	if err != nil {
 		return err
 	}
 	if err := durable.WriteFile(filepath.Join(t.dir, "checkpoint"), raw, 0o644); err != nil {
 		return err
 	}
-	t.size, t.root = t.next, root
-	t.dropPartials(tiles)
-	t.reset()
+	t.size = next
+	// Partial tiles whose full tile is published now may go: C2SP tlog-tiles.
+	for _, f := range t.full {
+		os.RemoveAll(filepath.Join(t.dir, filepath.FromSlash(proof.TilePath(f.tile))) + ".p")
+	}
+	t.full = nil
 	return nil
 }
 
@@ -171,22 +137,6 @@ func (t *tree) writeTile(tile tlog.Tile, data []byte) error {
 		err = durable.WriteFile(path, data, 0o644)
 	}
 	return err
-}
-
-// dropPartials removes partial tiles whose full tile is published now, as C2SP
-// tlog-tiles allows.
-func (t *tree) dropPartials(tiles []tlog.Tile) {
-	drop := func(tile tlog.Tile) {
-		os.RemoveAll(filepath.Join(t.dir, filepath.FromSlash(proof.TilePath(tile))) + ".p")
-	}
-	for n := range t.full {
-		drop(tlog.Tile{H: proof.TileHeight, L: -1, N: int64(n), W: proof.TileWidth})
-	}
-	for _, tile := range tiles {
-		if tile.W == proof.TileWidth {
-			drop(tile)
-		}
-	}
 }
 
 // mkdirDurable makes a directory and those above it, names durable.

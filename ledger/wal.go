@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"os"
 	"path/filepath"
 	"sort"
@@ -108,12 +107,21 @@ func (w *wal) write(group []byte, first uint64) error {
 		return err
 	}
 	if w.fsync {
-		if err := unix.Fdatasync(int(w.file.Fd())); err != nil {
+		if err := again(func() error { return unix.Fdatasync(int(w.file.Fd())) }); err != nil {
 			return fmt.Errorf("fdatasync of the write-ahead log: %w", err)
 		}
 	}
 	w.off += int64(len(group))
 	return nil
+}
+
+// again repeats a call that a signal to this process cut short, as os does.
+func again(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
 }
 
 // rotate opens a new segment with room for at least need bytes.
@@ -122,7 +130,7 @@ func (w *wal) rotate(first uint64, need int64) error {
 	path := segmentPath(w.dir, first)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err == nil {
-		err = unix.Fallocate(int(f.Fd()), 0, 0, size)
+		err = again(func() error { return unix.Fallocate(int(f.Fd()), 0, 0, size) })
 		if errors.Is(err, unix.EOPNOTSUPP) {
 			err = f.Truncate(size)
 		}
@@ -150,95 +158,6 @@ func (w *wal) rotate(first uint64, need int64) error {
 	return nil
 }
 
-// walReader walks frames in order across segments, from a sequence on.
-type walReader struct {
-	dir  string
-	next uint64
-	file *os.File
-	off  int64
-	buf  []byte
-}
-
-// frame gives the next entry, which must be durable: the caller knows how far it
-// may read. The bytes are good until the next call.
-func (r *walReader) frame() (entry []byte, err error) {
-	if r.file == nil {
-		if err := r.open(); err != nil {
-			return nil, err
-		}
-	}
-	for {
-		seq, body, size, err := r.readAt()
-		if err == io.EOF { // the segment is used up: the next one begins with r.next
-			r.close()
-			if err := r.open(); err != nil {
-				return nil, err
-			}
-			if seq, body, size, err = r.readAt(); err == io.EOF {
-				err = fmt.Errorf("entry %d is missing from the write-ahead log", r.next)
-			}
-		}
-		if err != nil {
-			return nil, err
-		}
-		r.off += size
-		if seq < r.next {
-			continue // before where we were asked to begin
-		}
-		if seq > r.next {
-			return nil, fmt.Errorf("write-ahead log goes from entry %d to %d", r.next, seq)
-		}
-		r.next++
-		return body, nil
-	}
-}
-
-func (r *walReader) readAt() (seq uint64, body []byte, size int64, err error) {
-	var h [frameHeader]byte
-	if _, err := r.file.ReadAt(h[:], r.off); err != nil || binary.BigEndian.Uint32(h[:]) != frameMagic {
-		if err == nil || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = io.EOF
-		}
-		return 0, nil, 0, err
-	}
-	n := frameHeader + int(binary.BigEndian.Uint32(h[4:]))
-	if n > maxFrame {
-		return 0, nil, 0, fmt.Errorf("%s: a frame at byte %d claims %d bytes", r.file.Name(), r.off, n)
-	}
-	if cap(r.buf) < n {
-		r.buf = make([]byte, n, max(n, 64<<10))
-	}
-	if _, err := r.file.ReadAt(r.buf[:n], r.off); err != nil {
-		return 0, nil, 0, err
-	}
-	seq, _, body, ok := parseFrame(r.buf[:n])
-	if !ok {
-		return 0, nil, 0, fmt.Errorf("%s: the frame at byte %d is damaged", r.file.Name(), r.off)
-	}
-	return seq, body, int64(n), nil
-}
-
-func (r *walReader) open() error {
-	firsts, err := segments(r.dir)
-	if err != nil {
-		return err
-	}
-	i := sort.Search(len(firsts), func(i int) bool { return firsts[i] > r.next }) - 1
-	if i < 0 {
-		return fmt.Errorf("entry %d is not in the write-ahead log", r.next)
-	}
-	r.file, err = os.Open(segmentPath(r.dir, firsts[i]))
-	r.off = 0
-	return err
-}
-
-func (r *walReader) close() {
-	if r.file != nil {
-		r.file.Close()
-		r.file = nil
-	}
-}
-
 // recover reads the segments from published on, cuts a torn tail off the last
 // one and leaves the writer behind the last good frame. It calls visit for each
 // entry at or after published, in order, and gives the next sequence.
@@ -247,7 +166,7 @@ func (w *wal) recover(published uint64, visit func(seq uint64, entry []byte) err
 	if err != nil {
 		return 0, err
 	}
-	if end.path != "" {
+	if end.path != "" && end.seq == end.next { // else a tail that is in the tree already was lost: a new segment follows
 		err = w.resume(end.path, end.off, end.size)
 	}
 	return end.next, err
@@ -261,7 +180,8 @@ func (w *wal) scan(published uint64, visit func(seq uint64, entry []byte) error)
 
 // walEnd is where the last good frame of the last segment ends.
 type walEnd struct {
-	next      uint64
+	next      uint64 // sequence of the log's next entry
+	seq       uint64 // sequence that would come next in the segment
 	path      string
 	off, size int64
 }
@@ -304,7 +224,7 @@ func (w *wal) walk(published uint64, visit func(seq uint64, entry []byte) error)
 		if i+1 < len(firsts) && firsts[i+1] != seq {
 			return end, fmt.Errorf("%w: %s ends before entry %d, the next segment begins with %d", ErrInconsistent, path, seq, firsts[i+1])
 		}
-		end = walEnd{next: max(end.next, seq), path: path, off: int64(off), size: int64(len(data))}
+		end = walEnd{next: max(end.next, seq), seq: seq, path: path, off: int64(off), size: int64(len(data))}
 	}
 	return end, nil
 }
