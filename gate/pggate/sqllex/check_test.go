@@ -9,29 +9,48 @@ import (
 	"github.com/trefoil-dev/trefoil/internal/fault"
 )
 
+// attacks holds texts that are harmless as they stand and hold another
+// statement for a server in another state; TestAttacksAreReal shows that they
+// do. The first two are the races that were run against PostgreSQL.
+var attacks = []struct {
+	sql    string
+	reason Reason
+}{
+	{`select '\''; explain (analyze, costs off) select * from users --'`, BackslashQuote},
+	{"select E'\u00c1\\'; explain select * from users --'", EscapeAfterHigh},
+	{`select N'\''; explain select 1 --'`, BackslashQuote},
+	{`select 'a'
+ 'b\''; explain select 1 --'`, BackslashQuote},
+	{`select E'a'
+ '\''; explain select 1 --'`, BackslashQuote},
+	{"select \u00e9@U&'\\''; explain select 1 --'", BackslashQuote},
+	{"select \u00e9@b'\\''; explain select 1 --'", BackslashQuote},
+	// 81 5F is a backslash in SHIFT_JIS_2004
+	{"select '\u00c1_''; explain select 1 --'", BackslashQuote},
+	{"select E'\u00c1_''; explain select 1 --'", EscapeAfterHigh},
+	// a swallowed operator makes one name of two
+	{"select \u00e9@E'\\'; explain select 1 --'", Shifted},
+	{"select \u00e9|e'\\'; explain select 1 --'", Shifted},
+	{"select \u00e9@$$; explain select 1; select \u00e9@$$", Shifted},
+	{"select \u00e9~$a$; explain select 1; select \u00e9~$a$", Shifted},
+	// 81 B0 is a tilde in SHIFT_JIS_2004
+	{"select \u3042\u3070$$,'$$; explain select 1 --'", SplitName},
+	// two tags that are one in an encoding with duplicates
+	{"select $\u00e9$ $\u00fc$; explain select 1 --$\u00e9$", Dollar},
+}
+
 // refused holds texts that must not reach a store, with the reason.
 var refused = []struct {
 	sql    string
 	reason Reason
 }{
-	// The two races: a first statement has changed how the server reads the second.
-	{`select '\''; explain (analyze, costs off) select * from users --'`, BackslashQuote},
-	{"select E'\u00c1\\'; explain select * from users --'", EscapeAfterHigh},
-	// The same with other literals and encodings.
 	{`select N'\''; explain select 1 --'`, BackslashQuote},
-	{`select U&'\'; explain select 1 --'`, BackslashQuote},
 	{`select B'\'; explain select 1 --'`, BackslashQuote},
 	{`select '\\'; explain select 1 --'`, BackslashQuote},
 	{`select 'a''\'; explain select 1 --'`, BackslashQuote},
-	{"select E'a'\n'\\'; explain select 1 --'", BackslashQuote},
-	{"select E'a' -- x\n '\\'; explain select 1 --'", BackslashQuote},
-	{"select '\u00c1_'; explain select 1 --'", BackslashQuote}, // 81 5F is a backslash in SHIFT_JIS_2004
-	{"select E'\u00c1_'; explain select 1 --'", EscapeAfterHigh},
-	{"select E'\u00c1_\\'; explain select 1 --'", EscapeAfterHigh},
-	{"select \u00e9@E'\\''; explain select 1 --'", Shifted},
-	{"select \u00e9|e'\\''; explain select 1 --'", Shifted},
-	{"select \u00e9@$$ ; select \u00e9@$$; explain select 1 --$$", Shifted},
-	{"select \u3042\u3070$$,'$$; explain select 1 --'", SplitName}, // 81 B0 is a tilde there
+	{"select E'a' -- c\n '\\''; explain select 1 --'", BackslashQuote}, // pg_query does not continue over comments, PostgreSQL does
+	{"select E'\u00c1_'", EscapeAfterHigh},
+	{"select \u00e9|e'\\''", Shifted},
 	{"select 1 as \u3042\u3070into t", SplitName},
 	{"select $\u3042$ ; $\u3042$", Dollar},
 	{"select $\u3042@b$ ; $", Dollar},
@@ -55,6 +74,18 @@ var refused = []struct {
 	{"select E'a\\'", Unterminated},
 	{"select /* a /* */", Unterminated},
 	{strings.Repeat("select 1;", MaxStatements+1), TooManyStatements},
+
+	// What follows is no literal and no comment.
+	{"select 1 +-- '\n; explain select 1 --'", NotServed},
+	{"select 1 -- '\r; explain select 1 --'", NotServed},
+	{"select 1 +/* ' */; explain select 1 --'", NotServed},
+	{"select 1 /*/* ' */*/; explain select 1 --'", NotServed},
+	{"select 1 /* /* */ ' */; explain select 1 --'", NotServed},
+	{"select 1 /*/ ' */; explain select 1 --'", NotServed},
+	{"select $a$ $b$ $a$; explain select 1 --$b$", NotServed},
+	{"select \"a\"\"\"; explain select 1 --\"", NotServed},
+	{"select a$b$; explain select 1 --$b$", NotServed},
+	{"select xE'a'; explain select 1 --'", NotServed},
 
 	{"explain select 1", NotServed},
 	{"EXPLAIN (ANALYZE) SELECT 1", NotServed},
@@ -92,13 +123,13 @@ var refused = []struct {
 	{"set search_path to public", SettingRefused}, {"set schema 'public'", SettingRefused}, {"set work_mem = '1GB'", SettingRefused}, {"set row_security = off", SettingRefused}, {"set my.setting = 'x'", SettingRefused}, {"set enable_seqscan = off", SettingRefused},
 	{"set client_encoding to 'SJIS'", ValueRefused}, {"set client_encoding = sjis", ValueRefused}, {"set names 'SJIS'", ValueRefused}, {"set local client_encoding = E'utf8'", ValueRefused}, {"set client_encoding to 'utf8'\n'x'", ValueRefused}, {"set names e'SJIS'", ValueRefused},
 	{"set standard_conforming_strings = off", ValueRefused}, {"set standard_conforming_strings to 0", ValueRefused}, {"set client_min_messages to log", ValueRefused}, {"set client_min_messages = 'DEBUG5'", ValueRefused},
-	{"set application_name from current", Malformed}, {"set datestyle", Malformed}, {"set", Malformed}, {"set time 'UTC'", Malformed},
+	{"set application_name from current", Malformed}, {"set datestyle", Malformed}, {"set", Malformed}, {"set transaction = x", Malformed}, {"set time 'UTC'", Malformed},
 	{"reset role", SettingRefused}, {"reset session authorization", SettingRefused}, {"reset work_mem", SettingRefused}, {"reset", Malformed},
 }
 
 func TestRefused(t *testing.T) {
 	var v Verdict
-	for _, c := range refused {
+	for _, c := range append(attacks[:len(attacks):len(attacks)], refused...) {
 		sql := []byte(c.sql)
 		if Check(sql, &v) {
 			t.Errorf("%q is permitted", c.sql)

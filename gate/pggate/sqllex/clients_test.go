@@ -82,7 +82,7 @@ func everyStatement(tb testing.TB) []string {
 	for _, c := range []string{"pgx", "jdbc", "psycopg", "dbeaver", "metabase", "others", "people"} {
 		all = append(all, clients[c]...)
 	}
-	for _, r := range refused {
+	for _, r := range append(attacks[:len(attacks):len(attacks)], refused...) {
 		all = append(all, r.sql)
 	}
 	return all

@@ -1,6 +1,7 @@
 package sqllex
 
 import (
+	"math/rand/v2"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -188,12 +189,8 @@ func asNonconforming(sql string) (out string, ok bool) {
 // it. The result has é for each character outside ASCII.
 func reencode(sql string, choice uint64) string {
 	var b strings.Builder
-	draw := func() bool {
-		choice ^= choice << 13 // xorshift
-		choice ^= choice >> 7
-		choice ^= choice << 17
-		return choice&3 != 0
-	}
+	rng := rand.New(rand.NewPCG(choice, 0))
+	draw := func() bool { return rng.Uint32()&1 == 0 }
 	at := func(i int) byte {
 		if i < len(sql) {
 			return sql[i]

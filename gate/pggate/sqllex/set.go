@@ -36,6 +36,9 @@ func (p *parser) set() bool {
 			if p.is("snapshot") {
 				return p.refuse(Snapshot, "")
 			}
+			if !p.is("isolation") && !p.is("read") && !p.is("not") && !p.is("deferrable") {
+				return p.refuse(Malformed, "SET")
+			}
 			return true
 		case "characteristics":
 			p.next()
