@@ -102,6 +102,7 @@ func (l *Log) resume() {
 func (l *Log) wake(durable uint64) {
 	l.waitMu.Lock()
 	defer l.waitMu.Unlock()
+	l.blocked = nil
 	kept := l.waiters[:0]
 	for _, w := range l.waiters {
 		if w.seq < durable {
@@ -114,12 +115,13 @@ func (l *Log) wake(durable uint64) {
 	l.waiters = kept
 }
 
-// wakeFailed tells everybody who waits that it did not happen in time. Their
+// wakeFailed tells everybody who waits, or will, that it did not happen in time. Their
 // entries keep their places and are written when there is room: an attempt is
 // recorded even though it was not served.
 func (l *Log) wakeFailed(err error) {
 	l.waitMu.Lock()
 	defer l.waitMu.Unlock()
+	l.blocked = err
 	for _, w := range l.waiters {
 		w.ch <- notRecorded(err)
 	}

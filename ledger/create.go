@@ -22,8 +22,15 @@ var ErrExists = errors.New("there is a log here already")
 // log's key, and published at once. It gives the genesis hash, which is what
 // people compare.
 func Create(opt Options, g record.Genesis) (record.Hash, error) {
-	checkpoint := filepath.Join(opt.Dir, "log", "checkpoint")
-	if _, err := os.Stat(checkpoint); err == nil {
+	if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
+		return record.Hash{}, err
+	}
+	lock, err := durable.Lock(opt.Dir)
+	if err != nil {
+		return record.Hash{}, err
+	}
+	defer lock.Close()
+	if _, err := os.Stat(filepath.Join(opt.Dir, "log", "checkpoint")); err == nil {
 		return record.Hash{}, fmt.Errorf("%w: %s", ErrExists, opt.Dir)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return record.Hash{}, err
@@ -53,12 +60,7 @@ func Create(opt Options, g record.Genesis) (record.Hash, error) {
 		return record.Hash{}, err
 	}
 
-	lock, err := durable.Lock(opt.Dir)
-	if err != nil {
-		return record.Hash{}, err
-	}
-	defer lock.Close()
-	keys, err := openKeys(filepath.Join(opt.Dir, "keys.db"), opt.Master)
+	keys, err := openKeys(filepath.Join(opt.Dir, "keys.db"), opt.Master, true)
 	if err != nil {
 		return record.Hash{}, err
 	}
@@ -76,6 +78,9 @@ func Create(opt Options, g record.Genesis) (record.Hash, error) {
 	// Genesis is public: its opened part lies beside the tiles.
 	open, err := record.Canonical(OpenGenesis{Leaf: string(leaf.AppendText(nil)), Salt: part.Salt[:], Note: string(signed)})
 	if err != nil {
+		return record.Hash{}, err
+	}
+	if _, _, _, err := ParseGenesis(open); err != nil { // names another key than the signer's, for one
 		return record.Hash{}, err
 	}
 	if err := durable.WriteFile(filepath.Join(opt.Dir, "log", "genesis.json"), open, 0o644); err != nil {

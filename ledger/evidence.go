@@ -94,7 +94,14 @@ type evidence struct {
 func openEvidence(dir string, next uint64, keys *keyStore) (*evidence, error) {
 	e := &evidence{dir: dir, bundle: next / proof.TileWidth, done: make(map[uint64][]record.Key)}
 	if next%proof.TileWidth == 0 {
-		return e, nil
+		if next == 0 {
+			return e, nil
+		}
+		last, err := keys.bundle(e.bundle - 1)
+		if err == nil && len(last) < proof.TileWidth {
+			err = fmt.Errorf("%w: keys.db does not hold the keys of bundle %d; restore it from a copy", ErrInconsistent, e.bundle-1)
+		}
+		return e, err
 	}
 	path := evidencePath(dir, e.bundle)
 	data, err := os.ReadFile(path)
@@ -115,7 +122,7 @@ func openEvidence(dir string, next uint64, keys *keyStore) (*evidence, error) {
 		return nil, err
 	}
 	if len(e.keys) < count {
-		return nil, fmt.Errorf("%w: keys.db holds %d of the %d keys of bundle %d", ErrInconsistent, len(e.keys), count, e.bundle)
+		return nil, fmt.Errorf("%w: keys.db holds %d of the %d keys of bundle %d; restore it from a copy", ErrInconsistent, len(e.keys), count, e.bundle)
 	}
 	e.keys = e.keys[:count]
 	return e, nil

@@ -8,6 +8,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net/url"
 	"os"
 
 	_ "modernc.org/sqlite" // the driver's only interface
@@ -24,7 +26,9 @@ type keyStore struct {
 	aead cipher.AEAD
 }
 
-func openKeys(path string, master [32]byte) (*keyStore, error) {
+// openKeys opens keys.db. A log that lost it must not go on with an empty one,
+// so only a new log makes it.
+func openKeys(path string, master [32]byte, create bool) (*keyStore, error) {
 	block, err := aes.NewCipher(master[:])
 	if err != nil {
 		return nil, err
@@ -33,17 +37,29 @@ func openKeys(path string, master [32]byte) (*keyStore, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	flags := os.O_RDONLY
+	if create {
+		flags = os.O_RDWR | os.O_CREATE
+	}
+	f, err := os.OpenFile(path, flags, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is missing: no payload recorded so far can be opened without it; restore it from a copy", path)
+	}
 	if err != nil {
 		return nil, err
 	}
 	f.Close()
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(TRUNCATE)&_pragma=synchronous(FULL)&_pragma=secure_delete(1)&_pragma=busy_timeout(5000)")
+	name := url.URL{Path: path}
+	db, err := sql.Open("sqlite", "file:"+name.EscapedPath()+"?mode=rw&_pragma=journal_mode(TRUNCATE)&_pragma=synchronous(FULL)&_pragma=secure_delete(1)&_pragma=busy_timeout(5000)")
 	if err != nil {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	if _, err := db.Exec(`CREATE TABLE IF NOT EXISTS keys (bundle INTEGER PRIMARY KEY, wrapped BLOB NOT NULL) STRICT`); err != nil {
+	schema := `SELECT bundle, wrapped FROM keys LIMIT 0`
+	if create {
+		schema = `CREATE TABLE IF NOT EXISTS keys (bundle INTEGER PRIMARY KEY, wrapped BLOB NOT NULL) STRICT`
+	}
+	if _, err := db.Exec(schema); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -68,7 +84,7 @@ func (k *keyStore) bundle(n uint64) ([]record.Key, error) {
 	}
 	plain, err := k.aead.Open(nil, wrapped[:size], wrapped[size:], binary.BigEndian.AppendUint64(nil, n))
 	if err != nil || len(plain)%len(record.Key{}) != 0 {
-		return nil, fmt.Errorf("keys of bundle %d do not open with this evidence key", n)
+		return nil, fmt.Errorf("keys of bundle %d do not open with this evidence master key; is it the one this log was made with?", n)
 	}
 	keys := make([]record.Key, len(plain)/len(record.Key{}))
 	for i := range keys {

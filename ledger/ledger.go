@@ -73,6 +73,7 @@ type Log struct {
 	durable   atomic.Uint64
 	waitMu    sync.Mutex
 	waiters   []*waiter
+	blocked   error // why nothing becomes durable at present
 	waitPool  sync.Pool
 	work      chan struct{} // there is something to write
 	grown     chan struct{} // there is something to build
@@ -81,6 +82,8 @@ type Log struct {
 	failOnce  sync.Once
 	failed    chan struct{}
 	failure   error
+	closeOnce sync.Once
+	closeErr  error
 	published atomic.Uint64
 	built     atomic.Pointer[walPlace] // where in the write-ahead log the builder stands
 
@@ -110,6 +113,9 @@ func Open(opt Options) (_ *Log, err error) {
 	if _, err := os.Stat(filepath.Join(opt.Dir, "log", "checkpoint")); err != nil {
 		return nil, fmt.Errorf("%w: %s has no log/checkpoint (trefoil init makes one)", ErrNoLog, opt.Dir)
 	}
+	if s, v := opt.Signer, opt.Verifier; s.Name() != v.Name() || s.KeyHash() != v.KeyHash() {
+		return nil, fmt.Errorf("the log's signer %s+%08x is not the key %s+%08x that verifies it", s.Name(), s.KeyHash(), v.Name(), v.KeyHash())
+	}
 	l := &Log{
 		opt: opt, origin: opt.Signer.Name(),
 		wal:  wal{dir: filepath.Join(opt.Dir, "wal"), segment: opt.SegmentBytes, fsync: !opt.NoFsync},
@@ -125,10 +131,10 @@ func Open(opt Options) (_ *Log, err error) {
 			l.closeFiles()
 		}
 	}()
-	if err = removeTemps(opt.Dir); err != nil {
+	if err = removeTemps(filepath.Join(opt.Dir, "log")); err != nil {
 		return nil, err
 	}
-	if l.keys, err = openKeys(filepath.Join(opt.Dir, "keys.db"), opt.Master); err != nil {
+	if l.keys, err = openKeys(filepath.Join(opt.Dir, "keys.db"), opt.Master, false); err != nil {
 		return nil, err
 	}
 	if err = l.openBuild(); err != nil {
@@ -299,7 +305,8 @@ func signal(ch chan struct{}) {
 	}
 }
 
-// Wait returns once the entry seq is durable.
+// Wait returns once the entry seq is durable, or says that it is not at present:
+// the entry keeps its place, but nothing may be let through on its account.
 func (l *Log) Wait(ctx context.Context, seq uint64) error {
 	if l.durable.Load() > seq {
 		return nil
@@ -311,6 +318,11 @@ func (l *Log) Wait(ctx context.Context, seq uint64) error {
 		l.waitMu.Unlock()
 		l.waitPool.Put(w)
 		return nil
+	}
+	if err := l.blocked; err != nil {
+		l.waitMu.Unlock()
+		l.waitPool.Put(w)
+		return notRecorded(err)
 	}
 	l.waiters = append(l.waiters, w)
 	l.waitMu.Unlock()
@@ -354,8 +366,14 @@ func (l *Log) fail(err error) {
 	})
 }
 
-// Close writes what is pending, publishes it, and lets go of the directory.
+// Close writes what is pending, publishes it, and lets go of the directory. A
+// second call gives what the first gave.
 func (l *Log) Close() error {
+	l.closeOnce.Do(func() { l.closeErr = l.close() })
+	return l.closeErr
+}
+
+func (l *Log) close() error {
 	l.mu.Lock()
 	if l.stopped == nil {
 		l.stopped = errors.New("the log is closed")

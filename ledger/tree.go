@@ -152,18 +152,13 @@ func mkdirDurable(dir string) error {
 	return mkdirDurable(dir)
 }
 
-// removeTemps deletes what a crash left of durable.WriteFile at the top.
+// removeTemps deletes what a crash left of writing the checkpoint.
 func removeTemps(dir string) error {
-	for _, sub := range []string{".", "log"} {
-		names, err := filepath.Glob(filepath.Join(dir, sub, ".*.*"))
-		if err != nil {
+	names, err := filepath.Glob(filepath.Join(dir, ".checkpoint.*"))
+	for _, name := range names {
+		if err := os.Remove(name); err != nil {
 			return err
 		}
-		for _, name := range names {
-			if err := os.Remove(name); err != nil {
-				return err
-			}
-		}
 	}
-	return nil
+	return err
 }

@@ -1,12 +1,14 @@
 package ledger
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/trefoil-dev/trefoil/proof"
@@ -49,61 +51,100 @@ func Verify(opt VerifyOptions) (r Report, err error) {
 	if r.Origin, r.Genesis = g.Origin, hash; opt.Genesis != "" && opt.Genesis != hash.String() {
 		return r, fmt.Errorf("this is another log: its genesis is %s, not %s", hash, opt.Genesis)
 	}
-	if raw, err = opt.Source.ReadFile("checkpoint"); err != nil {
-		return r, err
-	}
-	head, err := proof.OpenCheckpoint(raw, log)
-	if err != nil {
-		return r, err
-	}
-	var earlier tlog.Tree
+	v := verifier{opt: opt, report: &r, genesis: hash, log: log}
+	v.tree.Full = v.hashTile
 	if opt.Earlier != nil {
-		if earlier, err = proof.OpenCheckpoint(opt.Earlier, log); err != nil {
+		if v.earlier, err = proof.OpenCheckpoint(opt.Earlier, log); err != nil {
 			return r, fmt.Errorf("the earlier checkpoint: %w", err)
 		}
-		if earlier.N > head.N {
-			return r, fmt.Errorf("the log has shrunk: %d entries, and %d when the earlier checkpoint was signed", head.N, earlier.N)
-		}
 	}
-	v := verifier{opt: opt, report: &r, size: uint64(head.N), genesis: hash, earlier: earlier}
 	if opt.Dir != "" && opt.Master != nil {
-		if v.keys, err = openKeys(filepath.Join(opt.Dir, "keys.db"), *opt.Master); err != nil {
+		if v.keys, err = openKeys(filepath.Join(opt.Dir, "keys.db"), *opt.Master, false); err != nil {
 			return r, err
 		}
 		defer v.keys.close()
 	}
-	for v.chain.Next < v.size {
-		if err := v.bundle(); err != nil {
+	if err = v.published(); err != nil || opt.Dir == "" {
+		return r, err
+	}
+	// A log in use moves on underneath: segments go as the tree grows, and the
+	// last one is being written. Only what is wrong twice, in a tree that did not
+	// grow in between, is wrong.
+	for {
+		before := v.size
+		first := v.tail()
+		if first == nil {
+			return r, nil
+		}
+		if err = v.published(); err != nil {
 			return r, err
 		}
-		if opt.Progress != nil {
-			opt.Progress(v.chain.Next, v.size)
+		if second := v.tail(); second == nil || v.size == before && second.Error() == first.Error() {
+			return r, second
 		}
 	}
-	if r.Size, r.Root = v.size, v.tree.Root(); r.Root != head.Hash {
-		return r, fmt.Errorf("the %d entries have the root %s, but the signed checkpoint says %s", v.size, r.Root, head.Hash)
-	}
-	if opt.Dir != "" {
-		err = v.tail()
-	}
-	return r, err
 }
 
 type verifier struct {
 	opt     VerifyOptions
 	report  *Report
+	log     note.Verifier
 	size    uint64
 	genesis record.Hash
 	earlier tlog.Tree
 	keys    *keyStore
 	chain   record.Chain
 	tree    proof.Frontier
+	tiles   error // what was wrong with a hash tile
 }
 
-// bundle checks the next 256 entries, or the last that there are.
+// published checks what the checkpoint covers and was not checked yet.
+func (v *verifier) published() error {
+	raw, err := v.opt.Source.ReadFile("checkpoint")
+	if err != nil {
+		return err
+	}
+	head, err := proof.OpenCheckpoint(raw, v.log)
+	if err != nil {
+		return err
+	}
+	if v.earlier.N > head.N {
+		return fmt.Errorf("the log has shrunk: %d entries, and %d when the earlier checkpoint was signed", head.N, v.earlier.N)
+	}
+	v.size = uint64(head.N)
+	for v.chain.Next < v.size {
+		if err := v.bundle(); err != nil {
+			return err
+		}
+		if v.opt.Progress != nil {
+			v.opt.Progress(v.chain.Next, v.size)
+		}
+	}
+	if v.report.Size, v.report.Root = v.tree.Size(), v.tree.Root(); v.report.Size != v.size || v.report.Root != head.Hash {
+		return fmt.Errorf("the %d entries have the root %s, but the signed checkpoint of %d says %s", v.tree.Size(), v.report.Root, v.size, head.Hash)
+	}
+	v.tree.Edge(func(tile tlog.Tile, data []byte) error { v.hashTile(tile, data); return nil })
+	return v.tiles
+}
+
+// hashTile compares a tile above the entries' own hashes, which bundle compares,
+// with what the entries give.
+func (v *verifier) hashTile(tile tlog.Tile, want []byte) {
+	if tile.L == 0 || v.tiles != nil {
+		return
+	}
+	got, err := proof.ReadTile(v.opt.Source, tile)
+	if err == nil && !bytes.Equal(got, want) {
+		err = fmt.Errorf("%s holds other hashes than the entries give: proofs made from it fail", proof.TilePath(tile))
+	}
+	v.tiles = err
+}
+
+// bundle checks the entries of the next bundle, or those that there are.
 func (v *verifier) bundle() error {
-	first := v.chain.Next
+	first := v.chain.Next / proof.TileWidth * proof.TileWidth
 	tile := proof.EntryTile(first, v.size)
+	checked := int(v.chain.Next - first) // in an earlier call
 	data, err := proof.ReadTile(v.opt.Source, tile)
 	if err != nil {
 		return err
@@ -115,8 +156,19 @@ func (v *verifier) bundle() error {
 		return err
 	}
 	leaves, split := proof.SplitBundle(data, tile.W)
+	used := 0
+	for _, leaf := range leaves {
+		used += 2 + len(leaf)
+	}
+	if split == nil && tile.W == proof.TileWidth && used != len(data) {
+		return &record.Fault{Seq: first + proof.TileWidth - 1, Why: "bytes that belong to no entry follow it in its bundle"}
+	}
 	commits := make([]record.Hash, 0, tile.W)
 	for i, leaf := range leaves {
+		if i < checked {
+			commits = append(commits, record.Hash{})
+			continue
+		}
 		seq := first + uint64(i)
 		hash := record.LeafHash(leaf)
 		if string(hash[:]) != string(hashes[i*tlog.HashSize:(i+1)*tlog.HashSize]) {
@@ -142,11 +194,12 @@ func (v *verifier) bundle() error {
 	if v.opt.Dir == "" {
 		return nil
 	}
-	return v.evidence(first, commits)
+	return v.evidence(first, checked, commits)
 }
 
-// evidence compares the parts of a bundle with what its leaves commit to.
-func (v *verifier) evidence(first uint64, commits []record.Hash) error {
+// evidence compares the parts of a bundle with what its leaves commit to, from
+// the entry number checked of it on.
+func (v *verifier) evidence(first uint64, checked int, commits []record.Hash) error {
 	bundle := first / proof.TileWidth
 	data, err := os.ReadFile(evidencePath(v.opt.Dir, bundle))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -166,6 +219,10 @@ func (v *verifier) evidence(first uint64, commits []record.Hash) error {
 		got, parts, rest, err := splitSealed(data)
 		if data = rest; err != nil || got != seq {
 			return &record.Fault{Seq: seq, Why: "its evidence does not read"}
+		}
+		if i < checked {
+			keys = keys[min(len(parts), len(keys)):]
+			continue
 		}
 		hashes := make([]record.Hash, len(parts))
 		for j, s := range parts {
@@ -202,12 +259,14 @@ func (v *verifier) evidence(first uint64, commits []record.Hash) error {
 // tail checks what the write-ahead log holds beyond the checkpoint.
 func (v *verifier) tail() error {
 	w := wal{dir: filepath.Join(v.opt.Dir, "wal")}
+	chain := v.chain // published takes it on from where the tree ends
+	v.report.Tail = 0
 	return w.scan(v.size, func(seq uint64, entry []byte) error {
 		leaf, parts, err := record.SplitEntry(entry)
 		if err != nil {
 			return &record.Fault{Seq: seq, Why: err.Error()}
 		}
-		l, err := v.chain.Follow(leaf)
+		l, err := chain.Follow(leaf)
 		if err != nil {
 			return err
 		}

@@ -26,8 +26,9 @@ func Canonical(v any) ([]byte, error) {
 	return canonicalize(raw)
 }
 
-// ParseCanonical reads canonical JSON into v, strictly: unknown fields, other
-// spellings of the same value and trailing bytes are errors.
+// ParseCanonical reads canonical JSON into v, a pointer to a zero value, so
+// strictly that Canonical(v) gives the same bytes: unknown and missing fields,
+// other spellings of the same value and trailing bytes are errors.
 func ParseCanonical(data []byte, v any) error {
 	again, err := canonicalize(data)
 	if err != nil {
@@ -36,9 +37,18 @@ func ParseCanonical(data []byte, v any) error {
 	if !bytes.Equal(again, data) {
 		return errors.New("JSON is not in canonical form")
 	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	return dec.Decode(v)
+	if err := json.Unmarshal(data, v); err != nil {
+		return err
+	}
+	// What v holds must be all there is: this catches unknown and missing fields
+	// and names in another case, which encoding/json would take.
+	if again, err = Canonical(v); err != nil {
+		return err
+	}
+	if !bytes.Equal(again, data) {
+		return fmt.Errorf("JSON has not exactly the fields of a %T", v)
+	}
+	return nil
 }
 
 func canonicalize(raw []byte) ([]byte, error) {

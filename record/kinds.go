@@ -65,3 +65,6 @@ const (
 
 // Public says whether a kind's parts may be shown to anybody: genesis only.
 func (k Kind) Public() bool { return k == KindGenesis }
+
+// Kinds lists every kind, for those who must handle each.
+func Kinds() []Kind { return slices.Clone(kinds) }
