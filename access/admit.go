@@ -62,6 +62,9 @@ func (r *Register) admit(a Attempt) (adm Admission, last uint64, refused, err er
 	}
 	s = r.asOfNext()
 	body := record.Decision{N: s.N, Attempt: attempt.Seq, Grant: a.Grant, Request: g.Request, Site: a.Site, Engine: policy.Engine}
+	if a.Refuse == nil && !a.From.IsValid() {
+		a.Refuse = fault.New(fault.Denied, "the address this login comes from is unknown")
+	}
 	if a.Refuse != nil {
 		refused, body.Why = a.Refuse, a.Refuse.Message
 	} else if body, refused, err = s.admission(body, a, attempt.Time, r.lenses); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -193,6 +194,7 @@ func (r *Register) decide(seq uint64, now int64) (Outcome, error) {
 		out.Grant = &g
 	} else {
 		why := s.Rules.Book.Rules.Explain(in, verdict, r.lenses)
+		why.Hint = strings.ReplaceAll(why.Hint, "REQUEST", req.ID())
 		out.Refusal = &why
 	}
 	return out, nil

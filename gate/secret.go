@@ -4,6 +4,7 @@ import (
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/pbkdf2"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/binary"
@@ -115,4 +116,13 @@ func storePassword(random [32]byte) (password, verifier string, err error) {
 		return "", "", err
 	}
 	return password, fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", rounds, b64(key[32:]), b64(k.StoredKey[:]), b64(k.ServerKey[:])), nil
+}
+
+// Verifier is what PostgreSQL keeps of a password (RFC 5803), so that the
+// password itself never stands in a statement.
+func Verifier(password string) (string, error) {
+	salt := make([]byte, 16)
+	rand.Read(salt)
+	k, err := scramKeys(password, salt, iterations)
+	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", iterations, base64Std(salt), base64Std(k.StoredKey[:]), base64Std(k.ServerKey[:])), err
 }

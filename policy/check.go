@@ -105,7 +105,9 @@ func (c *checker) set(field string, vs []string, form func(string) bool) {
 
 func (c *checker) countries(in Input) {
 	cs, p := in.Countries, in.Principal
-	c.country("countries.address", cs.Address)
+	if cs.Address != "" {
+		c.country("countries.address", cs.Address)
+	}
 	c.country("countries.employer", cs.Employer)
 	c.country("countries.employment", cs.Employment)
 	if cs.Device != "" {

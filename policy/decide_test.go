@@ -59,7 +59,7 @@ func TestAnInputOutsideTheSchemaDenies(t *testing.T) {
 		"case of 1001":         func(in *policy.Input) { in.Subjects = 1001 },
 		"bulk with people":     func(in *policy.Input) { in.Scope = "bulk" },
 		"country":              func(in *policy.Input) { in.Countries.Address = "ie" },
-		"no address":           func(in *policy.Input) { in.Countries.Address = "" },
+		"no employer":          func(in *policy.Input) { in.Countries.Employer = "" },
 		"employer elsewhere":   func(in *policy.Input) { in.Countries.Employer = "NO" },
 		"lost regime":          func(in *policy.Input) { in.Principal.Regimes = []string{"compelled-disclosure"} },
 		"unsorted roles":       func(in *policy.Input) { in.Principal.Roles = []string{"b", "a"} },

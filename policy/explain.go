@@ -211,7 +211,10 @@ func facts(in Input, read []path, env eval.Env) []string {
 	}
 	if countries {
 		c := in.Countries
-		s := fmt.Sprintf("countries: employer %s, employment %s, address %s", c.Employer, c.Employment, c.Address)
+		s := fmt.Sprintf("countries: employer %s, employment %s", c.Employer, c.Employment)
+		if c.Address != "" {
+			s += ", address " + c.Address
+		}
 		if c.Device != "" {
 			s += ", device " + c.Device
 		}

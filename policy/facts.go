@@ -29,7 +29,7 @@ type Question struct {
 	Site        string   // or empty, with SiteCountry
 	SiteCountry string
 	ReleaseMode string     // "" is recorded
-	Address     netip.Addr // of the client; the zero Addr is unknown
+	Address     netip.Addr // of the client; the zero Addr: there is none yet, as for a request
 	Device      string     // country of the bound device, or empty
 	Approvals   []Consent  // valid, in force, any order
 	OpenedAt    int64      // µs UTC
@@ -50,7 +50,10 @@ func (f Facts) Input(q Question) (Input, error) {
 	if err != nil {
 		return Input{}, err
 	}
-	address, _ := f.Countries.Lookup(q.Address)
+	var address string
+	if q.Address.IsValid() {
+		address, _ = f.Countries.Lookup(q.Address)
+	}
 	in := Input{
 		Countries: Countries{Address: address, Device: q.Device, Employer: p.Employer.Country, Employment: p.Country},
 		HasCase:   q.HasCase, Lens: q.Lens, Now: q.Now, OpenedAt: q.OpenedAt,

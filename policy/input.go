@@ -69,8 +69,8 @@ type Resource struct {
 // inside the zone adds nothing to an employer outside it. ZZ (identity.Unknown)
 // stands for an address in no configured range.
 type Countries struct {
-	Address    string `json:"address"`
-	Device     string `json:"device"` // empty when no device is bound
+	Address    string `json:"address"` // empty for a request, which comes before any connection
+	Device     string `json:"device"`  // empty when no device is bound
 	Employer   string `json:"employer"`
 	Employment string `json:"employment"`
 }

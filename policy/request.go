@@ -88,7 +88,10 @@ func (r *Rules) request(in Input) (*slice, cedar.Request) {
 		"scope":                  types.String(in.Scope),
 		"subjects":               types.Long(in.Subjects),
 	}
-	all := []string{c.Address, c.Employer, c.Employment}
+	all := []string{c.Employer, c.Employment}
+	if c.Address != "" {
+		all = append(all, c.Address)
+	}
 	if c.Device != "" {
 		all = append(all, c.Device)
 		context["deviceCountry"] = types.String(c.Device)

@@ -1,0 +1,186 @@
+package api
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/trefoil-dev/trefoil/access"
+	"github.com/trefoil-dev/trefoil/internal/fault"
+	"github.com/trefoil-dev/trefoil/record"
+)
+
+func (a *API) request(r *http.Request, c caller) (any, error) {
+	s, err := signed(r)
+	if err != nil {
+		return nil, err
+	}
+	out, err := a.Register.Request(r.Context(), c.actor(), s)
+	return a.outcome(out), err
+}
+
+func (a *API) verdict(r *http.Request, c caller) (any, error) {
+	s, err := signed(r)
+	if err != nil {
+		return nil, err
+	}
+	out, err := a.Register.Verdict(r.Context(), c.actor(), s)
+	return a.outcome(out), err
+}
+
+func (a *API) secret(r *http.Request, c caller) (any, error) {
+	s, err := signed(r)
+	if err != nil {
+		return nil, err
+	}
+	g, err := a.Register.Secret(r.Context(), c.actor(), s)
+	if err != nil {
+		return nil, err
+	}
+	return Secret{Grant: a.grant(g), Secret: a.Secret(g.Seq)}, nil
+}
+
+func (a *API) revoke(r *http.Request, c caller) (any, error) {
+	seq, err := id('g', r.PathValue("id"))
+	if err == nil {
+		err = a.Register.Revoke(r.Context(), c.actor(), seq)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a.grant(a.Register.State().Grants[seq]), nil
+}
+
+func signed(r *http.Request) (s access.Signed, err error) {
+	b, err := decode[Signed](r)
+	if err != nil {
+		return s, err
+	}
+	s = access.Signed{Document: b.Document, Signature: b.Signature}
+	for i := range b.Subjects {
+		p, err := part(&b.Subjects[i])
+		if err != nil {
+			return s, err
+		}
+		s.Subjects = append(s.Subjects, *p)
+	}
+	if b.Reason != nil {
+		s.Reason, err = part(b.Reason)
+	}
+	return s, err
+}
+
+func part(p *Part) (*record.Part, error) {
+	out := &record.Part{Name: p.Name, Data: p.Data}
+	if len(p.Salt) != len(out.Salt) {
+		return nil, fault.New(fault.BadInput, "part %s has a salt of %d bytes, not %d", p.Name, len(p.Salt), len(out.Salt))
+	}
+	copy(out.Salt[:], p.Salt)
+	return out, nil
+}
+
+func id(prefix byte, s string) (uint64, error) {
+	seq, err := record.ParseID(prefix, s)
+	if err != nil {
+		return 0, fault.New(fault.BadInput, "%s", err)
+	}
+	return seq, nil
+}
+
+func (a *API) requests(_ *http.Request, c caller) (any, error) {
+	out := []Request{}
+	for _, r := range a.Register.State().Requests {
+		out = append(out, *a.asked(r))
+	}
+	slices.SortFunc(out, func(x, y Request) int { return cmp.Compare(x.Entry, y.Entry) })
+	return out, nil
+}
+
+func (a *API) showRequest(r *http.Request, c caller) (any, error) {
+	seq, err := id('r', r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	req, ok := a.Register.State().Requests[seq]
+	if !ok {
+		return nil, fault.New(fault.NotFound, "there is no request %s", r.PathValue("id")).WithHint("trefoil access list")
+	}
+	return a.asked(req), nil
+}
+
+// grants gives an operator all of them and a person their own.
+func (a *API) grants(_ *http.Request, c caller) (any, error) {
+	out := []Grant{}
+	for _, g := range a.Register.State().Grants {
+		if c.uid != nil || g.Login == c.login {
+			out = append(out, a.grant(g))
+		}
+	}
+	slices.SortFunc(out, func(x, y Grant) int { return cmp.Compare(x.Entry, y.Entry) })
+	return out, nil
+}
+
+func (a *API) showGrant(r *http.Request, c caller) (any, error) {
+	seq, err := id('g', r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	g, ok := a.Register.State().Grants[seq]
+	if !ok || c.uid == nil && g.Login != c.login {
+		return nil, fault.New(fault.NotFound, "there is no grant %s", r.PathValue("id")).WithHint("trefoil access list")
+	}
+	return a.grant(g), nil
+}
+
+func (a *API) outcome(o access.Outcome) *Outcome {
+	out := &Outcome{Entry: o.Entry}
+	if o.Request.Seq != 0 {
+		out.Request = a.asked(o.Request)
+	}
+	if o.Grant != nil {
+		g := a.grant(*o.Grant)
+		out.Grant = &g
+	}
+	if o.Refusal != nil {
+		out.Refusal = &Refusal{Message: o.Refusal.Message, Detail: o.Refusal.Detail, Hint: o.Refusal.Hint, Rule: o.Refusal.Rule}
+	}
+	return out
+}
+
+func (a *API) asked(r access.Request) *Request {
+	out := &Request{ID: r.ID(), Entry: r.Seq, Login: r.Login, Dataset: r.Dataset, Sites: list(r.Sites), Lens: r.Lens, Scope: r.Scope,
+		Purpose: r.Purpose, Case: r.Case, People: len(r.Subjects), Seconds: r.Seconds, Time: r.Time, Digest: r.Digest, Approvals: []string{}, State: "open"}
+	for _, c := range r.Approvals {
+		out.Approvals = append(out.Approvals, c.Login)
+	}
+	switch {
+	case r.Grant != 0:
+		out.State, out.Grant = "granted", record.ID('g', r.Grant)
+	case r.Closed:
+		out.State = "denied"
+	}
+	return out
+}
+
+func (a *API) grant(g access.Grant) Grant {
+	out := Grant{ID: g.ID(), Entry: g.Seq, Request: record.ID('r', g.Request), Login: g.Login, Dataset: g.Dataset, Sites: list(g.Sites), Lens: g.Lens,
+		Scope: g.Scope, Purpose: g.Purpose, From: g.From, Until: g.Until, State: "in-force", Database: []string{}}
+	switch {
+	case g.Ended != 0:
+		out.State = "revoked"
+	case !g.InForce(a.Clock().UnixMicro()):
+		out.State = "expired"
+	}
+	if ds, _, err := a.Register.State().Dataset(g.Dataset); err == nil {
+		for _, site := range ds.Sites {
+			if len(g.Sites) == 0 || slices.Contains(g.Sites, site.Name) {
+				out.Database = append(out.Database, fmt.Sprintf("%s.%s", g.Dataset, site.Name))
+			}
+		}
+	}
+	return out
+}
+
+// list makes nil an empty list, for JSON.
+func list(s []string) []string { return append([]string{}, s...) }

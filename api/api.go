@@ -1,0 +1,180 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/trefoil-dev/trefoil/access"
+	"github.com/trefoil-dev/trefoil/internal/fault"
+	"github.com/trefoil-dev/trefoil/proof"
+	"github.com/trefoil-dev/trefoil/record"
+)
+
+// maxBody bounds a request: 1,000 people's keys and a set of rules fit.
+const maxBody = 8 << 20
+
+// Log is what the API reads of the ledger.
+type Log interface {
+	Origin() string
+	Durable() uint64
+	Published() uint64
+	Read(seq uint64) (record.Entry, error)
+	Wait(ctx context.Context, seq uint64) error
+	Source() proof.Source
+}
+
+// Config is what an API is made of.
+type Config struct {
+	Register *access.Register
+	Log      Log
+	Secret   func(grant uint64) string
+	Sessions func() int
+	Clock    func() time.Time
+	Zone     string
+	Postgres []string
+	Logger   *slog.Logger
+}
+
+// API serves the two handlers.
+type API struct{ Config }
+
+// New makes an API.
+func New(c Config) *API { return &API{c} }
+
+// caller is who makes a call: an operator by uid, or a person by signature.
+type caller struct {
+	uid   *int
+	login string
+	from  netip.Addr
+}
+
+func (c caller) actor() record.Actor {
+	a := record.Actor{Login: c.login, UID: c.uid}
+	if c.from.IsValid() {
+		a.Address = c.from.String()
+	}
+	return a
+}
+
+type handler func(a *API, r *http.Request, c caller) (any, error)
+
+// Operator serves the unix socket.
+func (a *API) Operator() http.Handler {
+	mux := http.NewServeMux()
+	a.common(mux, peerOf)
+	a.handle(mux, "POST /v1/rules", peerOf, (*API).publish)
+	a.handle(mux, "POST /v1/keys", peerOf, (*API).enrol)
+	a.handle(mux, "POST /v1/grants/{id}/revoke", peerOf, (*API).revoke)
+	a.handle(mux, "GET /v1/entries/{seq}", peerOf, (*API).entry)
+	a.handle(mux, "GET /v1/entries", peerOf, (*API).entries)
+	return mux
+}
+
+// Staff serves TLS.
+func (a *API) Staff() http.Handler {
+	mux := http.NewServeMux()
+	a.common(mux, a.signedCaller)
+	return mux
+}
+
+// identify finds out who calls; reading says that the call itself must prove it.
+type identify func(r *http.Request, reading bool) (caller, error)
+
+func (a *API) common(mux *http.ServeMux, who identify) {
+	a.handle(mux, "GET /v1/status", nobody, (*API).status)
+	a.handle(mux, "POST /v1/requests", who, (*API).request)
+	a.handle(mux, "POST /v1/verdicts", who, (*API).verdict)
+	a.handle(mux, "POST /v1/secrets", who, (*API).secret)
+	a.handle(mux, "GET /v1/requests", who, (*API).requests)
+	a.handle(mux, "GET /v1/requests/{id}", who, (*API).showRequest)
+	a.handle(mux, "GET /v1/grants", who, (*API).grants)
+	a.handle(mux, "GET /v1/grants/{id}", who, (*API).showGrant)
+	mux.HandleFunc("GET /log/{path...}", a.logFile)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		a.fail(w, r, fault.New(fault.NotFound, "there is nothing at %s %s here", r.Method, r.URL.Path))
+	})
+}
+
+func nobody(r *http.Request, _ bool) (caller, error) { return caller{from: remote(r)}, nil }
+
+func (a *API) handle(mux *http.ServeMux, pattern string, who identify, h handler) {
+	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		c, err := who(r, r.Method == http.MethodGet)
+		var out any
+		if err == nil {
+			out, err = h(a, r, c)
+		}
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(out)
+	})
+}
+
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	f := fault.Public(err)
+	if f.Kind == fault.Internal {
+		a.Logger.Error("request failed", "method", r.Method, "path", r.URL.Path, "err", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(f.Kind.HTTPStatus())
+	json.NewEncoder(w).Encode(map[string]Error{"error": {Message: f.Message, Detail: f.Detail, Hint: f.Hint, SQLState: f.Kind.SQLState()}})
+}
+
+// decode reads a JSON body strictly.
+func decode[T any](r *http.Request) (v T, err error) {
+	dec := json.NewDecoder(r.Body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&v); err != nil {
+		var big *http.MaxBytesError
+		if errors.As(err, &big) {
+			return v, fault.New(fault.TooLarge, "the request has more than %d bytes", maxBody)
+		}
+		return v, fault.New(fault.BadInput, "the request does not read: %w", err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return v, fault.New(fault.BadInput, "the request goes on after its value")
+	}
+	return v, nil
+}
+
+// logFile serves the published half of the log, as C2SP tlog-tiles lays it out.
+func (a *API) logFile(w http.ResponseWriter, r *http.Request) {
+	path := r.PathValue("path")
+	if !fs.ValidPath(path) || strings.HasPrefix(path, ".") || strings.Contains(path, "/.") {
+		a.fail(w, r, fault.New(fault.NotFound, "there is no such file of the log"))
+		return
+	}
+	data, err := a.Log.Source().ReadFile(path)
+	if err != nil {
+		a.fail(w, r, fault.New(fault.NotFound, "there is no such file of the log"))
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if path == "checkpoint" {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-cache")
+	}
+	w.Write(data)
+}
+
+func remote(r *http.Request) netip.Addr {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	addr, _ := netip.ParseAddr(host)
+	return addr.Unmap()
+}

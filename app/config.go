@@ -1,0 +1,180 @@
+package app
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/trefoil-dev/trefoil/internal/fault"
+	"github.com/trefoil-dev/trefoil/record"
+)
+
+// Config is trefoil.yaml. Decoding is strict; relative paths are relative to
+// the file's own directory. It holds no secret, only where secrets lie.
+type Config struct {
+	// Zone is the zone of the catalogue that this instance keeps the log of.
+	Zone string `yaml:"zone"`
+	// Gate names this gate in every entry: 1 to 30 of a-z, 0-9 and hyphens.
+	Gate string `yaml:"gate"`
+	// DataDir holds log, evidence and write-ahead log; one process at a time.
+	DataDir string `yaml:"data_dir"`
+	// Lease must be "none" until an overseer is configured. Start-up prints it
+	// and the log records it: nobody outside can stop this gate.
+	Lease string `yaml:"lease"`
+
+	Listen Listen           `yaml:"listen"`
+	TLS    TLS              `yaml:"tls"`
+	Keys   Keys             `yaml:"keys"`
+	Stores map[string]Store `yaml:"stores"`
+	Rules  Rules            `yaml:"rules"`
+	Limits Limits           `yaml:"limits"`
+
+	dir string
+}
+
+// Listen is where the instance can be reached.
+type Listen struct {
+	// Postgres lists host:port for clients of the data gate. TLS always.
+	Postgres []string `yaml:"postgres"`
+	// API is host:port of the HTTPS API for staff; empty: none.
+	API string `yaml:"api"`
+	// Socket is the unix socket for operators, mode 0600.
+	Socket string `yaml:"socket"`
+}
+
+// TLS names the server's certificate (RSA or ECDSA) and key, PEM. SIGHUP rereads them.
+type TLS struct {
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+}
+
+// Keys names the three secret files, each 0600. See docs/threat-model.md for
+// what the thief of each can do.
+type Keys struct {
+	Log      string `yaml:"log"`      // signs checkpoints
+	Seed     string `yaml:"seed"`     // derives grants' secrets and pseudonyms
+	Evidence string `yaml:"evidence"` // wraps the keys of sealed parts
+}
+
+// Store is one PostgreSQL server, named as in the catalogue's sites.
+type Store struct {
+	// Connect is a libpq connection string without a password; its user is
+	// trefoil_gate, which 'trefoil lens apply' makes.
+	Connect string `yaml:"connect"`
+	// PasswordFile holds that role's password.
+	PasswordFile string `yaml:"password_file"`
+}
+
+// Rules names the files that 'trefoil publish' puts in force. They are not
+// read by serve: what is in force stands in the log.
+type Rules struct {
+	Catalogue string `yaml:"catalogue"`
+	Policy    string `yaml:"policy"`
+	Duties    string `yaml:"duties"`
+	Directory string `yaml:"directory"`
+	Countries string `yaml:"countries"`
+}
+
+// Limits bound what clients may take. Zero means the default in brackets.
+type Limits struct {
+	Sessions  int `yaml:"sessions"`   // open at once [500]
+	PerSource int `yaml:"per_source"` // connections of one address that have not logged in [64]
+}
+
+// LoadConfig reads and checks a configuration file.
+func LoadConfig(path string) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fault.New(fault.BadInput, "there is no configuration at %s", path).WithHint("trefoil init writes one; --config names another")
+	}
+	if err != nil {
+		return nil, err
+	}
+	var c Config
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	if err := dec.Decode(&c); err != nil {
+		text := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "yaml: "), "unmarshal errors:\n", "")
+		return nil, fault.New(fault.BadInput, "%s: %s", path, strings.TrimSpace(text)).WithHint("trefoil init --print shows every setting with a comment")
+	}
+	if c.dir, err = filepath.Abs(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	if err := c.check(); err != nil {
+		return nil, fault.New(fault.BadInput, "%s: %s", path, err)
+	}
+	return &c, nil
+}
+
+func (c *Config) check() error {
+	switch {
+	case !record.IsName(c.Zone):
+		return errors.New("zone: must be a name of a-z, 0-9 and hyphens")
+	case !record.IsName(c.Gate) || len(c.Gate) > 30:
+		return errors.New("gate: must be a name of at most 30 of a-z, 0-9 and hyphens")
+	case c.DataDir == "":
+		return errors.New("data_dir: is missing")
+	case c.Lease != "none":
+		return errors.New(`lease: must be "none", because no overseer can be configured yet; it says that nobody outside can stop this gate`)
+	case len(c.Listen.Postgres) == 0:
+		return errors.New("listen.postgres: needs at least one host:port")
+	case c.TLS.Certificate == "" || c.TLS.Key == "":
+		return errors.New("tls: certificate and key are both needed; the gate speaks TLS only")
+	case c.Keys.Log == "" || c.Keys.Seed == "" || c.Keys.Evidence == "":
+		return errors.New("keys: log, seed and evidence are all needed")
+	case c.Rules.Catalogue == "" || c.Rules.Policy == "" || c.Rules.Duties == "" || c.Rules.Directory == "" || c.Rules.Countries == "":
+		return errors.New("rules: catalogue, policy, duties, directory and countries are all needed")
+	}
+	for _, addr := range append([]string{}, c.Listen.Postgres...) {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return fmt.Errorf("listen.postgres: %q is not host:port", addr)
+		}
+	}
+	for name, s := range c.Stores {
+		if s.Connect == "" || s.PasswordFile == "" {
+			return fmt.Errorf("stores.%s: connect and password_file are both needed", name)
+		}
+		if strings.Contains(s.Connect, "password") {
+			return fmt.Errorf("stores.%s: a password does not belong in the configuration; put it into password_file", name)
+		}
+	}
+	return nil
+}
+
+// Path resolves a path of the configuration.
+func (c *Config) Path(p string) string {
+	if p == "" || filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(c.dir, p)
+}
+
+// Socket is the path of the operators' socket.
+func (c *Config) Socket() string {
+	if c.Listen.Socket == "" {
+		return filepath.Join(c.Path(c.DataDir), "api.sock")
+	}
+	return c.Path(c.Listen.Socket)
+}
+
+// Sources reads the rules' files.
+func (c *Config) Sources() ([]record.Source, error) {
+	var out []record.Source
+	for _, f := range []struct{ kind, path string }{
+		{"catalogue", c.Rules.Catalogue}, {"countries", c.Rules.Countries}, {"directory", c.Rules.Directory},
+		{"duties", c.Rules.Duties}, {"policy", c.Rules.Policy},
+	} {
+		text, err := os.ReadFile(c.Path(f.path))
+		if err != nil {
+			return nil, fault.New(fault.BadInput, "rules.%s: %s", f.kind, err)
+		}
+		out = append(out, record.Source{Kind: f.kind, Name: filepath.Base(f.path), Text: string(text)})
+	}
+	return out, nil
+}

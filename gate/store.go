@@ -1,0 +1,224 @@
+package gate
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/trefoil-dev/trefoil/catalog"
+	"github.com/trefoil-dev/trefoil/gate/pggate"
+	"github.com/trefoil-dev/trefoil/internal/fault"
+	"github.com/trefoil-dev/trefoil/lens"
+)
+
+// fenceAge is how long a fence that was found whole is taken for whole.
+const fenceAge = 5 * time.Second
+
+// PGStore is a Store over PostgreSQL. It logs in as trefoil_gate, a role that
+// can do nothing but open and close sessions.
+type PGStore struct {
+	gate  string
+	name  string
+	pool  *pgxpool.Pool
+	clock func() time.Time
+
+	mu      sync.Mutex
+	open    map[string]bool   // roles in use: not to be swept
+	fenced  time.Time         // when the fence was last found whole
+	digests map[string]string // of the lenses compiled for the dataset in compiled
+	of      map[string]*catalog.Dataset
+}
+
+// NewPGStore prepares a store from a libpq connection string without password
+// and the password. It does not connect yet, so a store that is away keeps
+// nobody from starting the gate.
+func NewPGStore(gate, name, conn, password string, clock func() time.Time) (*PGStore, error) {
+	cfg, err := pgxpool.ParseConfig(conn)
+	if err != nil {
+		return nil, fault.New(fault.BadInput, "store %s: the connection string does not read: %w", name, err)
+	}
+	cfg.ConnConfig.Password = password
+	cfg.ConnConfig.ConnectTimeout = 5 * time.Second
+	cfg.ConnConfig.RuntimeParams["application_name"] = "trefoil gate " + gate
+	cfg.MaxConns = 4
+	cfg.MaxConnIdleTime = 5 * time.Minute
+	pool, err := pgxpool.NewWithConfig(context.Background(), cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &PGStore{gate: gate, name: name, pool: pool, clock: clock, open: make(map[string]bool),
+		digests: make(map[string]string), of: make(map[string]*catalog.Dataset)}, nil
+}
+
+// Shut closes the gate's own connections.
+func (p *PGStore) Shut() { p.pool.Close() }
+
+// Check implements Store.
+func (p *PGStore) Check(ctx context.Context, ds *catalog.Dataset, name, scope string) (string, error) {
+	if err := p.checkFence(ctx); err != nil {
+		return "", err
+	}
+	print, err := lens.Fingerprint(ctx, p.pool, ds.Name, name, scope)
+	if err != nil {
+		return "", p.away(err)
+	}
+	want, err := p.compiled(ctx, ds, name, scope)
+	if err == nil && want != print.Digest {
+		p.forget(ds) // the operator's tables may have changed since
+		want, err = p.compiled(ctx, ds, name, scope)
+	}
+	if err != nil {
+		return "", p.away(err)
+	}
+	if want != print.Digest {
+		return "", fault.New(fault.Conflict, "store %s has another %s lens of %s than the catalogue in force says", p.name, name, ds.Name).
+			WithHint("the operator runs: trefoil lens apply %s", ds.Name)
+	}
+	return print.Digest, nil
+}
+
+func (p *PGStore) checkFence(ctx context.Context) error {
+	p.mu.Lock()
+	fresh := p.clock().Sub(p.fenced) < fenceAge
+	p.mu.Unlock()
+	if fresh {
+		return nil
+	}
+	held, err := lens.CheckFence(ctx, p.pool)
+	if err != nil {
+		return p.away(err)
+	}
+	if len(held) > 0 {
+		f := fault.New(fault.Conflict, "store %s is not fenced: everybody may %s", p.name, held[0])
+		for _, h := range held {
+			f.Detail = append(f.Detail, h.String())
+		}
+		return f.WithHint("the operator runs: trefoil lens apply")
+	}
+	p.mu.Lock()
+	p.fenced = p.clock()
+	p.mu.Unlock()
+	return nil
+}
+
+// compiled is the digest the catalogue in force asks for.
+func (p *PGStore) compiled(ctx context.Context, ds *catalog.Dataset, name, scope string) (string, error) {
+	key := ds.Name + "/" + name + "/" + scope
+	p.mu.Lock()
+	digest, ok := p.digests[key]
+	ok = ok && p.of[ds.Name] == ds
+	p.mu.Unlock()
+	if ok {
+		return digest, nil
+	}
+	all, problems, err := lens.Compile(ctx, p.pool, ds)
+	if err != nil {
+		return "", err
+	}
+	if len(problems) > 0 {
+		f := fault.New(fault.Conflict, "the catalogue does not fit store %s: %s", p.name, problems[0])
+		f.Detail = problems
+		return "", f
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.of[ds.Name] = ds
+	for _, c := range all {
+		p.digests[ds.Name+"/"+c.Lens+"/"+c.Scope] = c.Digest
+	}
+	return p.digests[key], nil
+}
+
+func (p *PGStore) forget(ds *catalog.Dataset) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.of, ds.Name)
+}
+
+// away turns a failure to reach the store into words.
+func (p *PGStore) away(err error) error {
+	var f *fault.Error
+	var pg *pgconn.PgError
+	if errors.As(err, &f) || errors.As(err, &pg) && pg.Code[:2] != "08" && pg.Code[:2] != "57" {
+		return err
+	}
+	return fault.New(fault.StoreAway, "store %s does not answer: %w", p.name, err).WithHint("ask the operator; nothing was read")
+}
+
+// Open implements Store.
+func (p *PGStore) Open(ctx context.Context, o Opening) (role string, up pggate.Upstream, err error) {
+	var random [32]byte
+	rand.Read(random[:])
+	password, verifier, err := storePassword(random)
+	if err != nil {
+		return "", up, err
+	}
+	role = fmt.Sprintf("trefoil_s_%s_%d", p.gate, o.Session)
+	p.use(role, true)
+	opened, err := lens.OpenSession(ctx, p.pool, lens.Session{Gate: p.gate, Seq: o.Session, Dataset: o.Dataset.Name, Lens: o.Lens,
+		Scope: o.Scope, Grant: o.Grant, Verifier: verifier, Subjects: o.Subjects, Key: o.Pad})
+	if err == nil && opened.Role != role {
+		err = fmt.Errorf("the store made role %s, not %s", opened.Role, role)
+	}
+	if err != nil {
+		p.use(role, false)
+		return "", up, p.away(err)
+	}
+	if up, err = p.connect(ctx, role, password, o.Settings); err != nil {
+		return role, up, p.away(err)
+	}
+	return role, up, nil
+}
+
+// connect logs in as the session's role and takes the connection over.
+func (p *PGStore) connect(ctx context.Context, role, password string, settings []pggate.Setting) (up pggate.Upstream, err error) {
+	cfg := p.pool.Config().ConnConfig.Config
+	cfg.User, cfg.Password = role, password
+	cfg.RuntimeParams = map[string]string{"application_name": "trefoil", "client_encoding": "UTF8"}
+	for _, s := range settings {
+		cfg.RuntimeParams[s.Name] = s.Value
+	}
+	conn, err := pgconn.ConnectConfig(ctx, &cfg)
+	if err != nil {
+		return up, err
+	}
+	h, err := conn.Hijack()
+	if err != nil {
+		return up, err
+	}
+	return pggate.Upstream{Conn: h.Conn, Parameters: maps.Clone(h.ParameterStatuses), Cancel: conn.CancelRequest}, nil
+}
+
+// Close implements Store.
+func (p *PGStore) Close(ctx context.Context, role string) error {
+	err := lens.CloseSession(ctx, p.pool, role)
+	p.use(role, false) // what is left is the sweep's
+	return err
+}
+
+func (p *PGStore) use(role string, yes bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if yes {
+		p.open[role] = true
+	} else {
+		delete(p.open, role)
+	}
+}
+
+// Sweep implements Store.
+func (p *PGStore) Sweep(ctx context.Context) error {
+	p.mu.Lock()
+	keep := slices.Collect(maps.Keys(p.open))
+	p.mu.Unlock()
+	_, err := lens.Sweep(ctx, p.pool, p.gate, keep...)
+	return err
+}
