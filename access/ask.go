@@ -66,7 +66,6 @@ func (s *State) checkRequest(doc *record.SignedRequest) error {
 			return fault.New(fault.BadInput, "dataset %s is not at a site %q, or it is named twice", ds.Name, site)
 		}
 	}
-	length := time.Duration(doc.Seconds) * time.Second
 	switch {
 	case doc.Format != record.RequestFormat:
 		return fault.New(fault.BadInput, "the document's format is %q, not %q", doc.Format, record.RequestFormat)
@@ -84,7 +83,7 @@ func (s *State) checkRequest(doc *record.SignedRequest) error {
 		return fault.New(fault.BadInput, "purpose %q is not a code of a-z, 0-9 and hyphens", doc.Purpose)
 	case len(doc.Case) > 64:
 		return fault.New(fault.BadInput, "the case reference is longer than 64 bytes")
-	case doc.Seconds <= 0 || length > maxGrant:
+	case doc.Seconds <= 0 || doc.Seconds > int64(maxGrant/time.Second):
 		return fault.New(fault.BadInput, "a grant lasts from one second to %d days", maxGrant/(24*time.Hour))
 	}
 	return nil

@@ -58,12 +58,12 @@ func open(s *State, doc Signed, namespace string, v any, login *string) (Key, er
 func (r *Register) fresh(origin string, signed int64, document []byte, seen map[string]bool) (digest string, err error) {
 	sum := sha256.Sum256(document)
 	digest = hex.EncodeToString(sum[:])
-	skew := time.Duration(r.clock().UnixMicro()-signed) * time.Microsecond
+	now := r.clock().UnixMicro()
 	switch {
 	case origin != r.origin:
 		return digest, fault.New(fault.BadInput, "this was signed for the log %q; ours is %q", origin, r.origin)
-	case skew > maxSkew || skew < -maxSkew:
-		return digest, fault.New(fault.BadInput, "this was signed %s away from our clock, more than %s", skew.Round(time.Second), maxSkew).WithHint("sign it again, and check the clock")
+	case signed < now-maxSkew.Microseconds() || signed > now+maxSkew.Microseconds():
+		return digest, fault.New(fault.BadInput, "this was signed more than %s away from our clock", maxSkew).WithHint("sign it again, and check the clock")
 	case seen[digest]:
 		return digest, fault.New(fault.Conflict, "this very document has been used before").WithHint("sign a new one")
 	}
