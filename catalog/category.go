@@ -37,9 +37,9 @@ const (
 	Keep       Mask = "keep"      // as it is
 	Hide       Mask = "hide"      // NULL
 	Pseudonym  Mask = "pseudonym" // of SubjectKey alone: another subject's key is replaced
-	Email      Mask = "email"     // a***@***.ie
+	Email      Mask = "email"     // a***@***
 	Phone      Mask = "phone"     // ***67
-	PersonName Mask = "name"      // initials
+	PersonName Mask = "name"      // first characters of first and last word
 	IP         Mask = "ip"        // the /24 or /48
 	Year       Mask = "date"      // 1 January of the year
 	Coarse     Mask = "coordinate"

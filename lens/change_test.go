@@ -76,7 +76,7 @@ func TestColumnTypeMigration(t *testing.T) {
 	if err != nil || len(views) != 2 {
 		t.Fatalf("release = %v, %v", views, err)
 	}
-	_, err = OpenSession(ctx, gate, Session{Gate: "eu-1", Seq: 1, Dataset: "clips", Lens: Masked, Scope: Bulk, Verifier: verifier("x")})
+	_, err = OpenSession(ctx, gate, Session{Gate: "eu-1", Seq: 1, Dataset: "clips", Lens: Masked, Scope: Bulk, Verifier: verifier(secret)})
 	if err == nil || !strings.Contains(err.Error(), "no lens clips/masked in scope bulk is in force") {
 		t.Errorf("a session during the migration: %v", err)
 	}
@@ -195,7 +195,7 @@ datasets: { club: { zone: eu, sites: [s], tables: { members: { subject: id, colu
 	oa, ca := a.session(gate, Bulk)
 	want(t, rows(t, ca, "SELECT count(*) FROM users"), "3")
 	u := strings.Replace(a.dsn, dbName(a.dsn), dbName(b.dsn), 1)
-	if conn, err := connectAs(u, oa.Role, "s3cret"); err == nil {
+	if conn, err := connectAs(u, oa.Role, secret); err == nil {
 		conn.Close(ctx)
 		t.Error("a session of one database may log in to the other")
 	}

@@ -34,7 +34,8 @@ SELECT 4, CASE c.relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' ELSE 'tab
 	format(CASE c.relkind WHEN 'S' THEN 'SEQUENCE %I.%I' ELSE 'TABLE %I.%I' END, ns.name, c.relname), a.privilege_type, ns.open
 FROM pg_class c JOIN ns ON ns.oid = c.relnamespace, aclexplode(c.relacl) a
 WHERE a.grantee = $1 AND (NOT ns.system OR c.oid >= 16384
-	OR NOT EXISTS (SELECT FROM pg_init_privs i, aclexplode(i.initprivs) x
+	-- initdb notes its own grants, except those of information_schema, which it makes later
+	OR NOT (ns.name = 'information_schema' AND a.privilege_type = 'SELECT') AND NOT EXISTS (SELECT FROM pg_init_privs i, aclexplode(i.initprivs) x
 		WHERE i.classoid = 'pg_class'::regclass AND i.objoid = c.oid AND i.objsubid = 0 AND x.grantee = 0 AND x.privilege_type = a.privilege_type))
 	AND NOT (c.oid = 'pg_proc'::regclass AND a.privilege_type = 'SELECT')
 UNION ALL

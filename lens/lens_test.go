@@ -2,10 +2,7 @@ package lens
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/pbkdf2"
 	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"net/url"
 	"os"
@@ -97,11 +94,17 @@ func (s *testStore) exec(sql string) {
 	}
 }
 
-const gatePassword = "gate-secret"
+const (
+	gatePassword = "gate-secret-of-forty-random-characters"
+	secret       = "session-secret-of-forty-random-chars"
+)
+
+// A verifier has a salt of its own, and another one would be another password.
+var gateVerifier = verifier(gatePassword)
 
 func (s *testStore) plan() *Plan {
 	s.t.Helper()
-	p, err := NewPlan(ctx, s.admin, s.ds, Options{GateVerifier: verifier(gatePassword)})
+	p, err := NewPlan(ctx, s.admin, s.ds, Options{GateVerifier: gateVerifier})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -141,28 +144,20 @@ func (s *testStore) sessionOf(gate *pgx.Conn, grant uint64, scope string, subjec
 	s.t.Helper()
 	seq++
 	o, err := OpenSession(ctx, gate, Session{Gate: "eu-1", Seq: seq, Dataset: "clips", Lens: Masked, Scope: scope, Grant: grant,
-		Verifier: verifier("s3cret"), Subjects: subjects, Key: sha256.Sum256([]byte(fmt.Sprint(grant)))})
+		Verifier: verifier(secret), Subjects: subjects, Key: sha256.Sum256([]byte(fmt.Sprint(grant)))})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return o, s.as(o.Role, "s3cret")
+	return o, s.as(o.Role, secret)
 }
 
-// verifier makes what PostgreSQL stores for a password (RFC 5803).
-func verifier(password string) string {
-	salt := []byte("0123456789abcdef")
-	salted, err := pbkdf2.Key(sha256.New, password, salt, 4096, 32)
+// verifier is Verifier of a secret that a test chose long enough.
+func verifier(secret string) string {
+	v, err := Verifier(secret)
 	if err != nil {
 		panic(err)
 	}
-	mac := func(text string) []byte {
-		m := hmac.New(sha256.New, salted)
-		m.Write([]byte(text))
-		return m.Sum(nil)
-	}
-	stored := sha256.Sum256(mac("Client Key"))
-	b64 := base64.StdEncoding.EncodeToString
-	return "SCRAM-SHA-256$4096:" + b64(salt) + "$" + b64(stored[:]) + ":" + b64(mac("Server Key"))
+	return v
 }
 
 // rows gives each row as its values joined by |.

@@ -10,16 +10,17 @@ import (
 //
 //	keep        the value
 //	hide        NULL
-//	email       first character, then ***@***, then the last label: a***@***.ie; without an @: ***
-//	phone       *** and the last two of at least seven digits, otherwise ***
-//	name        the first character of each word: Anna Karin Berg is A. K. B.
+//	email       the first character, then ***@***; without an @: ***
+//	phone       *** and the last two digits, if there are at least seven characters
+//	name        first characters of the first and the last word: Anna Karin Berg is A. B.
 //	ip          the /24 (IPv4) or /48 (IPv6) with the host bits zero
 //	date        1 January of the year, midnight UTC; outside the years 1 to 9999 NULL
 //	coordinate  to one decimal, some 11 km; outside ±360 NULL
 //	text        [up to 40 characters]: the length, rounded up to ten
 //
 // An empty text stays empty. Raw values are never cast, since the error of a
-// cast quotes them.
+// cast quotes them. Where plain string functions do, no regular expression is
+// used: one costs two microseconds a value, which a list of ten rows would feel.
 
 type maskFunc func(x string) string
 
@@ -66,15 +67,16 @@ func family(typ string) string {
 var masks = map[catalog.Mask]map[string]maskFunc{
 	catalog.Email: {"text": func(x string) string {
 		return "CASE WHEN " + x + " IS NULL THEN NULL WHEN " + x + " = '' THEN '' WHEN strpos(" + x + ", '@') > 1 THEN left(" + x +
-			", 1) || '***@***' || coalesce('.' || lower(substring(" + x + " from '@[^@]*[.]([A-Za-z]{2,24})$')), '') ELSE '***' END"
+			", 1) || '***@***' ELSE '***' END"
 	}},
 	catalog.Phone: {"text": func(x string) string {
-		digits := "regexp_replace(" + x + ", '[^0-9]', '', 'g')"
-		return "CASE WHEN " + x + " IS NULL THEN NULL WHEN " + x + " = '' THEN '' WHEN length(" + digits +
-			") >= 7 THEN '***' || right(" + digits + ", 2) ELSE '***' END"
+		return "CASE WHEN " + x + " = '' THEN '' WHEN length(" + x + ") >= 7 THEN '***' || right(translate(" + x +
+			", ' ()-./', ''), 2) WHEN " + x + " IS NOT NULL THEN '***' END"
 	}},
 	catalog.PersonName: {"text": func(x string) string {
-		return `regexp_replace(` + x + `, '(\S)\S*', '\1.', 'g')`
+		trimmed := "btrim(" + x + ")"
+		return "CASE WHEN " + trimmed + " = '' THEN '' WHEN strpos(" + trimmed + ", ' ') > 0 THEN left(" + trimmed + ", 1) || '. ' || left(split_part(" +
+			trimmed + ", ' ', -1), 1) || '.' ELSE left(" + trimmed + ", 1) || '.' END"
 	}},
 	catalog.Length: {"text": func(x string) string {
 		return "CASE WHEN " + x + " = '' THEN '' ELSE '[up to ' || (char_length(" + x + ") + 9) / 10 * 10 || ' characters]' END"

@@ -24,15 +24,14 @@ func TestMasks(t *testing.T) {
 		values [][2]string // SQL of the value, text of the result
 	}{
 		{catalog.Email, "text", [][2]string{
-			{"'anna.berg@example.no'", "a***@***.no"}, {"NULL", "NULL"}, {"''", ""}, {"'no at'", "***"}, {"'@x.no'", "***"},
-			{"'a@b@c.IE'", "a***@***.ie"}, {"'ø@ø.no'", "ø***@***.no"}, {"'a@localhost'", "a***@***"}, {"'a@x.com evil'", "a***@***"},
-			{"'a@x.' || repeat('y', 40)", "a***@***"}, {"E'a@x.no\\nb'", "a***@***"}, {"'a@1.2.3.4'", "a***@***"},
+			{"'anna.berg@example.no'", "a***@***"}, {"NULL", "NULL"}, {"''", ""}, {"'no at'", "***"}, {"'@x.no'", "***"},
+			{"'a@b@c.IE'", "a***@***"}, {"'ø@ø.no'", "ø***@***"}, {"E'a@x.no\\nb'", "a***@***"},
 		}},
 		{catalog.Phone, "character varying(40)", [][2]string{
-			{"'+47 912 34 567'", "***67"}, {"NULL", "NULL"}, {"''", ""}, {"'112'", "***"}, {"'none'", "***"}, {"'٠١٢٣٤٥٦٧'", "***"}, {"'(085) 123-4567 x'", "***67"},
+			{"'+47 912 34 567'", "***67"}, {"NULL", "NULL"}, {"''", ""}, {"'112'", "***"}, {"'none'", "***"}, {"'+353 (85) 6-7'", "***67"}, {"'      '", "***"}, {"'        '", "***"},
 		}},
 		{catalog.PersonName, "text", [][2]string{
-			{"'Anna Karin Berg'", "A. K. B."}, {"NULL", "NULL"}, {"''", ""}, {"'  Bo '", "  B. "}, {"'Øyvind Åse'", "Ø. Å."}, {"'王小明'", "王."}, {"E'a\\\\1b'", "a."}, {"'x'", "x."},
+			{"'Anna Karin Berg'", "A. B."}, {"NULL", "NULL"}, {"''", ""}, {"'  Bo '", "B."}, {"'Øyvind  Åse'", "Ø. Å."}, {"'王小明'", "王."}, {"E'a\\\\1b'", "a."}, {"'x'", "x."}, {"'   '", ""},
 		}},
 		{catalog.Length, "text", [][2]string{
 			{"'hello'", "[up to 10 characters]"}, {"NULL", "NULL"}, {"''", ""}, {"'" + long + "'", "[up to 100 characters]"}, {"'øøøøøøøøøø'", "[up to 10 characters]"},
@@ -127,11 +126,11 @@ datasets:
 		seq++
 		grant := seq
 		o, err := OpenSession(ctx, s.gate(), Session{Gate: "eu-1", Seq: grant, Dataset: "post", Lens: Masked, Scope: Case, Grant: grant,
-			Verifier: verifier("p"), Subjects: []string{key.one}, Key: sha256.Sum256([]byte("k"))})
+			Verifier: verifier(secret), Subjects: []string{key.one}, Key: sha256.Sum256([]byte("k"))})
 		if err != nil {
 			t.Fatalf("%s: %v", key.typ, err)
 		}
-		conn := s.as(o.Role, "p")
+		conn := s.as(o.Role, secret)
 		kind := map[string]string{"uuid": "uuid", "int": "int", "personnr": "int"}[key.typ]
 		p := Pseudonym(s.ds, kind, sha256.Sum256([]byte("k")), key.two)
 		want(t, rows(t, conn, `SELECT "Id", handle, tier, tiers, nr, extra, "weird ""col""", pg_typeof(handle), pg_typeof(nr) FROM people WHERE tier = 'paid'`),

@@ -8,23 +8,29 @@ WITH f AS (
 	SELECT r.oid, r.rolname, r.rolname IN ('trefoil_owner', 'trefoil_gate') AS shared
 	FROM pg_catalog.pg_roles r, f
 	WHERE r.rolname IN (f.role, 'trefoil_owner', 'trefoil_gate') OR r.oid = (SELECT nspowner FROM schema)
+), member AS ( -- pg_class and pg_proc have no index by schema, pg_depend has
+	SELECT d.classid, d.objid, n.nspname = 'trefoil' AS shared
+	FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_namespace'::regclass AND d.refobjid = n.oid
+	WHERE n.nspname = 'trefoil' OR n.oid = (SELECT oid FROM schema)
+), view AS (
+	SELECT c.oid, c.relname, c.relkind, c.relowner, c.reloptions, c.relacl, c.relhastriggers
+	FROM member JOIN pg_catalog.pg_class c ON c.oid = member.objid WHERE member.classid = 'pg_catalog.pg_class'::regclass AND NOT member.shared
 ), item(name, source) AS (
-	SELECT CASE c.relkind WHEN 'v' THEN 'view ' ELSE 'relation ' END || c.relname,
-		concat_ws('|', c.relkind, c.relowner::regrole, c.reloptions, c.relacl,
-			CASE WHEN c.relkind = 'v' THEN pg_catalog.pg_get_viewdef(c.oid) END,
-			(SELECT count(*) FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid), c.relhastriggers)
-	FROM pg_catalog.pg_class c, schema WHERE c.relnamespace = schema.oid
+	-- The rule holds the parsed query, by oids: what really runs.
+	SELECT CASE relkind WHEN 'v' THEN 'view ' ELSE 'relation ' END || relname, concat_ws('|', relkind, relowner::regrole, reloptions, relacl, relhastriggers,
+		(SELECT string_agg(w.ev_action::text, '|' ORDER BY w.oid) FROM pg_catalog.pg_rewrite w WHERE w.ev_class = view.oid))
+	FROM view
 	UNION ALL
 	SELECT 'schema ' || nspname, concat_ws('|', nspowner::regrole, nspacl) FROM schema
 	UNION ALL
 	SELECT 'function ' || p.oid::regprocedure, concat_ws('|', p.proowner::regrole, p.prosecdef, p.proconfig, p.proacl, p.prosrc)
-	FROM pg_catalog.pg_proc p WHERE p.pronamespace IN ((SELECT oid FROM schema), (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'trefoil'))
+	FROM member JOIN pg_catalog.pg_proc p ON p.oid = member.objid WHERE member.classid = 'pg_catalog.pg_proc'::regclass
 	UNION ALL
 	SELECT 'table trefoil.' || c.relname, concat_ws('|', c.relowner::regrole,
 		-- viewers of all datasets may read what their views look up
 		(SELECT string_agg(a::text, ',' ORDER BY a::text) FROM unnest(c.relacl) a WHERE a::text !~ '^"?trefoil_v_'),
 		c.relrowsecurity, c.relhastriggers)
-	FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'trefoil' AND c.relkind = 'r'
+	FROM member JOIN pg_catalog.pg_class c ON c.oid = member.objid WHERE member.classid = 'pg_catalog.pg_class'::regclass AND member.shared
 	UNION ALL
 	SELECT 'role ' || r.rolname, concat_ws('|', a.rolsuper, a.rolinherit, a.rolcreaterole, a.rolcreatedb, a.rolcanlogin, a.rolreplication, a.rolbypassrls,
 		a.rolconfig,
@@ -40,10 +46,11 @@ WITH f AS (
 	FROM role r JOIN pg_catalog.pg_shdepend s ON s.refclassid = 'pg_catalog.pg_authid'::regclass AND s.refobjid = r.oid
 	WHERE NOT r.shared AND s.deptype IN ('a', 'o') GROUP BY r.rolname
 	UNION ALL
-	SELECT DISTINCT 'row security of ' || t.oid::regclass, concat_ws('|', t.relrowsecurity, t.relforcerowsecurity)
-	FROM schema JOIN pg_catalog.pg_class c ON c.relnamespace = schema.oid JOIN pg_catalog.pg_rewrite w ON w.ev_class = c.oid
-	JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass
-	JOIN pg_catalog.pg_class t ON t.oid = d.refobjid AND t.oid <> c.oid
+	SELECT 'row security of ' || t.oid::regclass, concat_ws('|', t.relrowsecurity, t.relforcerowsecurity)
+	FROM (SELECT DISTINCT d.refobjid FROM view,
+		LATERAL (SELECT w.oid FROM pg_catalog.pg_rewrite w WHERE w.ev_class = view.oid OFFSET 0) w,
+		LATERAL (SELECT d.refobjid FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid <> view.oid OFFSET 0) d) d
+	JOIN pg_catalog.pg_class t ON t.oid = d.refobjid
 )
 SELECT f.role, f.schema, f.digest, f.print,
 	(SELECT jsonb_object_agg(i.name, left(encode(sha256(convert_to(coalesce(i.source, ''), 'UTF8')), 'hex'), 32)) FROM item i)

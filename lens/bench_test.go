@@ -1,0 +1,109 @@
+package lens
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// BenchmarkLens gives, for each kind of query over 1,000,000 users, what the
+// lens costs as a ratio to the same query on the base table: medians of
+// interleaved executions, prepared, over one connection each.
+func BenchmarkLens(b *testing.B) {
+	s := newStore(b, strings.ReplaceAll(many, "ROWS", "1000000"))
+	s.exec("VACUUM ANALYZE")
+	s.apply()
+	gate := s.gate()
+	base := s.connect()
+	_, bulk := s.session(gate, Bulk)
+	_, small := s.session(gate, Case, "17")
+	for _, c := range []struct {
+		name, sql string
+		lens      *pgx.Conn
+	}{
+		{"bulk/point", "SELECT * FROM users WHERE id = 17", bulk},
+		{"bulk/top10", "SELECT * FROM users ORDER BY created_at DESC LIMIT 10", bulk},
+		{"bulk/max", "SELECT max(id) FROM users", bulk},
+		{"bulk/join3", "SELECT u.country, v.at, d.seconds FROM users u JOIN views v ON v.user_id = u.id JOIN videos d ON d.id = v.video_id WHERE u.id = 17", bulk},
+		{"bulk/messages", "SELECT * FROM messages WHERE sender_id = 17", bulk},
+		{"bulk/count", "SELECT count(*) FROM views WHERE watched_ms > 500", bulk},
+		{"bulk/masked", "SELECT count(email), count(full_name), count(born) FROM users WHERE id % 10 = 0", bulk},
+		{"case/point", "SELECT * FROM users WHERE id = 17", small},
+		{"case/messages", "SELECT * FROM messages WHERE sender_id = 17", small},
+		{"case/join3", "SELECT u.country, v.at, d.seconds FROM users u JOIN views v ON v.user_id = u.id JOIN videos d ON d.id = v.video_id WHERE u.id = 17 AND d.user_id = 17", small},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			if _, err := base.Exec(ctx, "SET search_path = public"); err != nil {
+				b.Fatal(err)
+			}
+			var with, without []time.Duration
+			for range 30 { // warm both plans and caches
+				run(b, base, c.sql)
+				run(b, c.lens, c.sql)
+			}
+			for b.Loop() {
+				without = append(without, run(b, base, c.sql))
+				with = append(with, run(b, c.lens, c.sql))
+			}
+			m, n := median(with), median(without)
+			b.ReportMetric(float64(m)/float64(n), "lens/base")
+			b.ReportMetric(float64(m.Microseconds()), "lens-µs")
+			b.ReportMetric(float64(n.Microseconds()), "base-µs")
+		})
+	}
+	b.Run("fingerprint", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := Fingerprint(ctx, gate, "clips", Masked, Case); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("fence", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := CheckFence(ctx, gate); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("openclose", func(b *testing.B) {
+		v := verifier(secret)
+		var open, shut []time.Duration
+		for b.Loop() {
+			seq++
+			start := time.Now()
+			o, err := OpenSession(ctx, gate, Session{Gate: "bench", Seq: seq, Dataset: "clips", Lens: Masked, Scope: Case, Grant: seq, Verifier: v, Subjects: []string{"17"}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			mid := time.Now()
+			if err := CloseSession(ctx, gate, o.Role); err != nil {
+				b.Fatal(err)
+			}
+			open, shut = append(open, mid.Sub(start)), append(shut, time.Since(mid))
+		}
+		b.ReportMetric(float64(median(open).Microseconds()), "open-µs")
+		b.ReportMetric(float64(median(shut).Microseconds()), "close-µs")
+	})
+}
+
+func run(b *testing.B, conn *pgx.Conn, sql string) time.Duration {
+	start := time.Now()
+	r, err := conn.Query(ctx, sql)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for r.Next() {
+	}
+	if r.Err() != nil {
+		b.Fatal(r.Err())
+	}
+	return time.Since(start)
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
+}
