@@ -2,7 +2,6 @@ package pggate
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -17,7 +16,7 @@ type relay struct {
 	sess   Session
 	store  net.Conn
 	cancel func(context.Context) error
-	client *tls.Conn
+	client net.Conn // the TLS connection over wire
 	wire   *wireConn
 	pinned map[string]string // ParameterStatus values that must not change
 	pid    uint32
