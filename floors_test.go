@@ -37,6 +37,7 @@ var house = map[string]int{
 	"api":                5,
 	"app":                6,
 	"cmd/*":              7,
+	"examples/*":         basement, // files to embed
 	"internal/*":         basement,
 	"test/*":             garden,
 }
@@ -257,6 +258,7 @@ func readFolders(t *testing.T, root string) map[string]*folder {
 // add reads one file for what the house rules say about files.
 func (f *folder) add(fset *token.FileSet, file *ast.File, isTest bool) {
 	say := func(pos token.Pos, what string) { f.faults = append(f.faults, fset.Position(pos).String()+": "+what) }
+	f.doc = f.doc || file.Doc.Text() != ""
 	if isTest {
 		ast.Inspect(file, func(n ast.Node) bool {
 			if call, ok := n.(*ast.CallExpr); ok && isSkip(call) {
@@ -271,7 +273,6 @@ func (f *folder) add(fset *token.FileSet, file *ast.File, isTest bool) {
 			f.imports[p] = true
 		}
 	}
-	f.doc = f.doc || file.Doc.Text() != ""
 	if n := fset.File(file.Pos()).LineCount(); n > maxLines {
 		say(file.Pos(), strconv.Itoa(n)+" lines; a file has at most "+strconv.Itoa(maxLines))
 	}

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -33,6 +34,7 @@ type options struct {
 	modes   []string
 	write   string
 	dir     string
+	trefoil string
 }
 
 func main() {
@@ -43,6 +45,22 @@ func main() {
 	flag.IntVar(&o.rows, "rows", 1_000_000, "rows of the large result")
 	flag.StringVar(&o.write, "write", "", "also write the tables into this file, between its markers")
 	flag.StringVar(&o.dir, "dir", "", "work in this directory; default: one under the system's, removed afterwards")
+	flag.StringVar(&o.trefoil, "trefoil", "bin/trefoil", "the program to measure")
+	flag.Func("clients", "numbers of clients, separated by commas (default 1,8,32)", func(list string) error {
+		o.clients = nil
+		for word := range strings.SplitSeq(list, ",") {
+			n, err := strconv.Atoi(word)
+			if err != nil || n < 1 {
+				return fmt.Errorf("%q is no number of clients", word)
+			}
+			o.clients = append(o.clients, n)
+		}
+		return nil
+	})
+	flag.Func("modes", "pgbench's query modes, separated by commas (default prepared,simple)", func(list string) error {
+		o.modes = strings.Split(list, ",")
+		return nil
+	})
 	quick := flag.Bool("quick", false, "seconds instead of minutes: to see that everything runs")
 	flag.Parse()
 	if *quick {
@@ -80,15 +98,15 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	defer bouncer.stop()
-	gate, err := startGate(ctx, filepath.Join(dir, "gate"), store)
+	gate, err := startGate(ctx, o.trefoil, filepath.Join(dir, "gate"), store)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, gate.stop()) }()
 
 	r := report{machine: describeMachine(dir, store), command: "make bench", began: began, rounds: o.rounds, seconds: o.seconds, scale: o.scale, rows: o.rows}
-	if args := strings.Join(os.Args[1:], " "); o.write == "" || len(os.Args) != 3 {
-		r.command = "go run ./test/bench " + args
+	if len(os.Args) != 3 || o.write == "" { // not what make bench runs
+		r.command = "go run ./test/bench " + strings.Join(os.Args[1:], " ")
 	}
 	for _, mode := range o.modes {
 		for _, clients := range o.clients {

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
 	"os"
@@ -20,8 +20,8 @@ import (
 	"github.com/trefoil-dev/trefoil/lens"
 )
 
-//go:embed catalog.yaml
-var catalogue []byte
+//go:embed rules
+var rules embed.FS
 
 const (
 	database = "bank"
@@ -32,13 +32,12 @@ const (
 // store is the PostgreSQL behind every contender.
 type store struct {
 	*pgcluster.Cluster
-	password     string   // of benchUsr
-	gatePassword string   // of trefoil_gate
-	view         endpoint // as a session role of the bulk lens
+	password string   // of benchUsr
+	view     endpoint // as a session role of the bulk lens
 }
 
 // startStore makes the cluster, fills it with pgbench's tables, applies the
-// lens of catalog.yaml and reads everything once.
+// lens of rules/catalog.yaml and reads everything once.
 func startStore(ctx context.Context, dir string, scale int) (_ *store, err error) {
 	c, err := pgcluster.Start(ctx, pgcluster.Options{Dir: dir, Settings: map[string]string{
 		// Durability as shipped; memory for the whole of scale 50.
@@ -47,7 +46,7 @@ func startStore(ctx context.Context, dir string, scale int) (_ *store, err error
 	if err != nil {
 		return nil, err
 	}
-	s := &store{Cluster: c, password: rand.Text(), gatePassword: rand.Text()}
+	s := &store{Cluster: c, password: rand.Text()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Stop())
@@ -108,7 +107,11 @@ func (s *store) enableTLS(ctx context.Context) error {
 // applyLens makes the lens and one session role of it that may connect often:
 // the view without the gate.
 func (s *store) applyLens(ctx context.Context) error {
-	cat, err := catalog.Parse("catalog.yaml", catalogue)
+	src, err := rules.ReadFile("rules/catalog.yaml")
+	if err != nil {
+		return err
+	}
+	cat, err := catalog.Parse("rules/catalog.yaml", src)
 	if err != nil {
 		return err
 	}
@@ -131,8 +134,7 @@ func (s *store) applyLens(ctx context.Context) error {
 	}
 	s.view = s.endpoint("view", "disable")
 	s.view.user = opened.Role
-	_, err = conn.PgConn().Exec(ctx, fmt.Sprintf("ALTER ROLE %s CONNECTION LIMIT -1 PASSWORD '%s'; ALTER ROLE trefoil_gate PASSWORD '%s'",
-		opened.Role, s.password, s.gatePassword)).ReadAll()
+	_, err = conn.PgConn().Exec(ctx, fmt.Sprintf("ALTER ROLE %s CONNECTION LIMIT -1 PASSWORD '%s'", opened.Role, s.password)).ReadAll()
 	return err
 }
 
