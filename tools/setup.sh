@@ -27,6 +27,7 @@ for what in "$@"; do
 	demo) ;;
 	test)
 		has ssh-keygen || need openssh-client
+		has node || need nodejs # checks the vectors of record/ from another language
 		if ! has gcc && ! has cc && ! has clang; then need gcc && need libc6-dev; fi
 		;;
 	bench)
