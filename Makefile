@@ -27,7 +27,7 @@ test: setup-test ## every test once with small counts, then a minute of fuzzing 
 
 .PHONY: check
 check: ## formatting, linters, the floors of the house, go.mod
-	@out=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	@out=$$(gofmt -l .); \
 		test -z "$$out" || { echo "not formatted, run gofmt -w on:"; echo "$$out"; exit 1; }
 	go vet ./...
 	$(LINT) staticcheck ./...

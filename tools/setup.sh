@@ -24,13 +24,14 @@ need() { missing="$missing $1"; }
 for what in "$@"; do
 	has_postgres postgres initdb psql || need postgresql
 	case $what in
-	demo) ;;
+	demo) has ssh-keygen || need openssh-client ;; # staff sign their requests with it
 	test)
 		has ssh-keygen || need openssh-client
 		has node || need nodejs # checks the vectors of record/ from another language
 		if ! has gcc && ! has cc && ! has clang; then need gcc && need libc6-dev; fi
 		;;
 	bench)
+		has ssh-keygen || need openssh-client
 		has_postgres postgres pgbench || need postgresql-contrib
 		has pgbouncer || [ -x /usr/sbin/pgbouncer ] || need pgbouncer
 		;;
