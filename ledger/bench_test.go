@@ -100,17 +100,13 @@ func BenchmarkAppend(b *testing.B) {
 // checkpoint, in processor time of the whole process.
 func BenchmarkPublish(b *testing.B) {
 	opt := newLog(b)
-	opt.SegmentBytes, opt.NoFsync = 0, true
-	opt.CheckpointEvery = time.Hour
-	l := open(b, opt)
-	fill(b, l, max(b.N, 1000))
-	opt = crash(b, opt)
-	l.Close()
+	opt.NoFsync = true
+	opt = unpublished(b, opt, func(l *ledger.Log) { fill(b, l, b.N) })
 	b.ReportAllocs()
 	var before, after syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &before)
 	b.ResetTimer()
-	l = open(b, opt)
+	l := open(b, opt)
 	if err := l.Close(); err != nil {
 		b.Fatal(err)
 	}

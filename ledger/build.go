@@ -19,6 +19,7 @@ func (l *Log) buildLoop() {
 		case <-l.done:
 			return
 		}
+		pause := l.opt.CheckpointEvery
 		if err := l.build(); err != nil {
 			if errors.Is(err, ErrInconsistent) {
 				l.suspend(err)
@@ -26,42 +27,31 @@ func (l *Log) buildLoop() {
 				return
 			}
 			// Nothing is lost: the write-ahead log keeps what is not published.
-			l.opt.Logger.Error("entries are recorded but not published", "err", err)
-			if !l.reopenBuild(err) {
-				return
-			}
+			l.opt.Logger.Error("entries are recorded but not published; trying again", "err", err)
+			signal(l.grown)
+			pause = max(pause, time.Second)
 		}
 		select {
-		case <-time.After(l.opt.CheckpointEvery):
+		case <-time.After(pause):
 		case <-l.done:
 			return
 		}
 	}
 }
 
-// reopenBuild starts the builder anew from what is on disk after a failed pass.
-func (l *Log) reopenBuild(cause error) bool {
-	for {
-		select {
-		case <-time.After(time.Second):
-		case <-l.done:
-			l.fail(cause)
-			return false
-		}
-		if err := l.openBuild(); err == nil {
-			signal(l.grown)
-			return true
-		} else if errors.Is(err, ErrInconsistent) {
-			l.suspend(err)
-			l.fail(err)
-			return false
-		}
-	}
-}
-
 // build folds every durable entry into evidence, keys, tiles and checkpoint, in
 // that order, and then lets go of the segments it read them from.
-func (l *Log) build() error {
+func (l *Log) build() (err error) {
+	if l.tree == nil { // the pass before failed: begin anew from what is on disk
+		if err := l.openBuild(); err != nil {
+			return err
+		}
+	}
+	defer func() {
+		if err != nil {
+			l.tree = nil
+		}
+	}()
 	for l.tree.size < l.durable.Load() {
 		end := min(l.durable.Load(), l.tree.size+maxBuild)
 		for seq := l.tree.next(); seq < end; seq++ {

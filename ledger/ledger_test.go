@@ -169,7 +169,7 @@ func TestManyWritersGetEachPlaceOnce(t *testing.T) {
 	check()
 }
 
-// crash copies the directory as a killed process would leave it.
+// crash copies the directory of a log that is not open.
 func crash(t testing.TB, opt ledger.Options) ledger.Options {
 	t.Helper()
 	dir := t.TempDir()
@@ -180,16 +180,34 @@ func crash(t testing.TB, opt ledger.Options) ledger.Options {
 	return opt
 }
 
-func TestTornTailIsDroppedAndDamageIsNot(t *testing.T) {
-	opt := newLog(t)
-	opt.CheckpointEvery = time.Hour // everything after the first pass stays in the write-ahead log
+// unpublished is a directory as left by a process killed before it published
+// anything of what write appended.
+func unpublished(t testing.TB, opt ledger.Options, write func(*ledger.Log)) ledger.Options {
+	t.Helper()
+	killed := crash(t, opt)
+	opt.SegmentBytes = 64 << 20 // so that none is dropped
 	l := open(t, opt)
-	for range 20 {
-		appendN(t, l, 1) // groups of one
+	write(l)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
 	}
-	next := l.Next()
+	if err := os.RemoveAll(filepath.Join(killed.Dir, "wal")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(killed.Dir, "wal"), os.DirFS(filepath.Join(opt.Dir, "wal"))); err != nil {
+		t.Fatal(err)
+	}
+	return killed
+}
+
+func TestTornTailIsDroppedAndDamageIsNot(t *testing.T) {
+	opt := unpublished(t, newLog(t), func(l *ledger.Log) {
+		for range 20 {
+			appendN(t, l, 1) // groups of one
+		}
+	})
+	const next = 21
 	copied := crash(t, opt)
-	defer l.Close()
 	segments, _ := filepath.Glob(filepath.Join(copied.Dir, "wal", "*.wal"))
 	if len(segments) != 1 {
 		t.Fatalf("segments %v", segments)

@@ -48,7 +48,7 @@ func (r *walReader) frame() (entry []byte, err error) {
 				return nil, err
 			}
 			if r.first == was {
-				return nil, fmt.Errorf("entry %d is missing from the write-ahead log, %s ends before it", r.next, r.file.Name())
+				return nil, fmt.Errorf("%w: entry %d is missing from the write-ahead log, %s ends before it", ErrInconsistent, r.next, r.file.Name())
 			}
 			continue
 		}
@@ -59,7 +59,7 @@ func (r *walReader) frame() (entry []byte, err error) {
 			continue // before where we were asked to begin
 		}
 		if seq > r.next {
-			return nil, fmt.Errorf("write-ahead log goes from entry %d to %d", r.next, seq)
+			return nil, fmt.Errorf("%w: the write-ahead log goes from entry %d to %d", ErrInconsistent, r.next, seq)
 		}
 		r.next++
 		return body, nil
@@ -91,7 +91,7 @@ func (r *walReader) parse() (seq uint64, body []byte, err error) {
 	}
 	size := int(binary.BigEndian.Uint32(h[4:]))
 	if size > maxFrame {
-		return 0, nil, fmt.Errorf("%s: the frame at byte %d claims %d bytes", r.file.Name(), r.off, size)
+		return 0, nil, fmt.Errorf("%w: %s: the frame at byte %d claims %d bytes", ErrInconsistent, r.file.Name(), r.off, size)
 	}
 	frame, err := r.peek(frameHeader + size)
 	if err != nil && err != io.EOF {
@@ -99,7 +99,7 @@ func (r *walReader) parse() (seq uint64, body []byte, err error) {
 	}
 	seq, _, body, ok := parseFrame(frame)
 	if !ok {
-		return 0, nil, fmt.Errorf("%s: the frame at byte %d is damaged", r.file.Name(), r.off)
+		return 0, nil, fmt.Errorf("%w: %s: the frame at byte %d is damaged", ErrInconsistent, r.file.Name(), r.off)
 	}
 	return seq, body, nil
 }
@@ -130,7 +130,7 @@ func (r *walReader) open() error {
 	}
 	i := sort.Search(len(firsts), func(i int) bool { return firsts[i] > r.next }) - 1
 	if i < 0 {
-		return fmt.Errorf("entry %d is not in the write-ahead log", r.next)
+		return fmt.Errorf("%w: entry %d is not in the write-ahead log", ErrInconsistent, r.next)
 	}
 	return r.openAt(walPlace{first: firsts[i]})
 }
