@@ -85,7 +85,17 @@ type step struct {
 
 // say tells what comes next.
 func (w *world) say(format string, args ...any) {
-	w.env.printf("\n\x1b[1m── "+format+"\x1b[0m\n", args...)
+	bold, plain := "\x1b[1m", "\x1b[0m"
+	if f, ok := w.env.stdout.(*os.File); !ok || !terminal(f) {
+		bold, plain = "", ""
+	}
+	w.env.printf("\n"+bold+"── "+format+plain+"\n", args...)
+}
+
+// terminal says whether a person is watching.
+func terminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // do runs a step and gives what it printed.

@@ -165,16 +165,17 @@ func (w *world) invite() {
 	w.env.printf(`
 Everything stays up until Ctrl-C. In another shell:
 
+  export PATH=%s:$PATH
   export TREFOIL_CONFIG=%s TREFOIL_LOGIN=jonas TREFOIL_KEY=%s
   export PGPASSFILE=%s.pgpass PGSSLMODE=verify-full PGSSLROOTCERT=%s PGPORT=%d
   trefoil access list
   trefoil log tail --from 0
   trefoil access request clips --purpose support --case 4712 --subject 100802 --site dublin-1
   trefoil access show g-…  --secret --passfile $PGPASSFILE
-  psql "host=%s user=jonas~g-… dbname=clips.dublin-1"
+  psql "host=%s user=jonas~g-… dbname=clips"
 
 The stores themselves, as their administrator would reach them (PGPASSWORD is in the file superuser):
   dublin-1 port %d, hamar port %d, below %s
-`, w.config(), w.key("jonas"), w.key("jonas"), filepath.Join(w.instance(), "keys", "tls.crt"), w.port,
+`, filepath.Dir(w.self), w.config(), w.key("jonas"), w.key("jonas"), filepath.Join(w.instance(), "keys", "tls.crt"), w.port,
 		offices["Dublin"], w.stores[0].Port, w.stores[1].Port, w.dir)
 }
