@@ -15,8 +15,6 @@ func actionOf(lens string) types.String {
 	return types.String("read" + strings.ToUpper(lens[:1]) + lens[1:])
 }
 
-func actionUID(id types.String) types.EntityUID { return types.NewEntityUID("Action", id) }
-
 // slice is the few entities a request needs: no store, no look-ups.
 type slice struct {
 	person, dataset types.Entity
