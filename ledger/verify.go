@@ -31,10 +31,13 @@ type Report struct {
 	Genesis record.Hash
 	Size    uint64 // entries covered by the checkpoint
 	Root    tlog.Hash
-	Tail    uint64 // entries in the write-ahead log beyond it
-	Opened  uint64 // parts opened and compared
-	Erased  uint64 // parts whose key was destroyed
-	Sealed  uint64 // parts of which only the hash was compared
+	// Checkpoint is the signed note of Size and Root, to be kept: a log in use has
+	// a newer one by the time this is read.
+	Checkpoint []byte
+	Tail       uint64 // entries in the write-ahead log beyond it
+	Opened     uint64 // parts opened and compared
+	Erased     uint64 // parts whose key was destroyed
+	Sealed     uint64 // parts of which only the hash was compared
 }
 
 // Verify recomputes everything from the entries up and names the first that is
@@ -123,6 +126,7 @@ func (v *verifier) published() error {
 	if v.report.Size, v.report.Root = v.tree.Size(), v.tree.Root(); v.report.Size != v.size || v.report.Root != head.Hash {
 		return fmt.Errorf("the %d entries have the root %s, but the signed checkpoint of %d says %s", v.tree.Size(), v.report.Root, v.size, head.Hash)
 	}
+	v.report.Checkpoint = raw
 	v.tree.Edge(func(tile tlog.Tile, data []byte) error { v.hashTile(tile, data); return nil })
 	return v.tiles
 }
