@@ -16,6 +16,9 @@ const (
 // downState is what the store's direction keeps. Only runDown's goroutine uses it,
 // and run after that is over.
 type downState struct {
+	buf  []byte
+	have int // bytes of it in use
+
 	rest   int  // bytes of the current message still to be passed through
 	broken bool // the client holds part of a message or of a TLS record
 
@@ -38,36 +41,51 @@ type downState struct {
 // chunk: that is more than needed and the only thing that is safe under pipelining,
 // since bytes alone do not tell which statement made the store send them.
 func (r *relay) runDown() *fault.Error {
-	buf := make([]byte, downBuffer)
-	have := 0
+	d := &r.down
+	d.buf = make([]byte, downBuffer)
 	for {
-		n, err := r.store.Read(buf[have:])
-		if n > 0 {
-			have += n
-			if why := r.held(); why != nil {
-				return why
-			}
-			r.wire.hold()
-			used, why := r.pass(buf[:have])
-			if err := r.wire.release(); err != nil || why == errClientLost {
-				r.down.broken = true
-				return nil // nobody is left to be told
-			}
-			if why != nil {
-				return why
-			}
-			have = copy(buf, buf[used:have])
-			switch {
-			case have == len(buf) && len(buf) < 2*maxLook:
-				buf = append(buf, make([]byte, len(buf))...)
-			case have == 0 && len(buf) > downBuffer:
-				buf = make([]byte, downBuffer)
-			}
-		}
-		if err != nil {
+		var why *fault.Error
+		stopped := false
+		err := pump(r.store, func() []byte { return d.buf[d.have:] }, func(n int) bool {
+			d.have += n
+			why = r.chunk()
+			stopped = why != nil
+			return !stopped
+		})
+		switch {
+		case stopped && why == errClientLost:
+			d.broken = true
+			return nil // nobody is left to be told
+		case stopped:
+			return why
+		case !r.nudged(r.store, err):
 			return r.storeClosed(err)
 		}
 	}
+}
+
+// chunk passes on what has been read.
+func (r *relay) chunk() *fault.Error {
+	d := &r.down
+	if why := r.held(); why != nil {
+		return why
+	}
+	r.wire.hold()
+	used, why := r.pass(d.buf[:d.have])
+	if err := r.wire.release(); err != nil {
+		return errClientLost
+	}
+	if why != nil {
+		return why
+	}
+	d.have = copy(d.buf, d.buf[used:d.have])
+	switch {
+	case d.have == len(d.buf): // a message to be looked into; pass bounds it
+		d.buf = append(d.buf, make([]byte, len(d.buf))...)
+	case d.have == 0 && len(d.buf) > downBuffer:
+		d.buf = make([]byte, downBuffer)
+	}
+	return nil
 }
 
 // storeClosed maps the end of the store's stream. After a FATAL error the client

@@ -57,15 +57,16 @@ const testSecret = "k3l2m4n5p6q7rstuvwxyz234567abcde"
 
 func newWorld(tb testing.TB, change ...func(*Config)) *world {
 	tb.Helper()
-	w := &world{tb: tb, dsn: pgtest.DB(tb, shared), log: newTestLog()}
+	w := &world{tb: tb, dsn: shared.DSN("postgres"), log: newTestLog()}
 	w.role = fmt.Sprintf("reader_%x", randomBytes(6))
-	admin := pgtest.Connect(tb, w.dsn)
+	admin := w.admin()
 	w.exec(admin, "CREATE ROLE "+w.role+" LOGIN PASSWORD 'direct'")
 	tb.Cleanup(func() {
 		w.exec(admin, "DROP OWNED BY "+w.role)
 		w.exec(admin, "DROP ROLE "+w.role)
 	})
-	w.exec(admin, "CREATE TABLE people(id int PRIMARY KEY, name text NOT NULL); INSERT INTO people SELECT i, 'person '||i FROM generate_series(1,1000) i; GRANT SELECT ON people TO PUBLIC")
+	w.exec(admin, `CREATE TABLE IF NOT EXISTS people(id int PRIMARY KEY, name text NOT NULL); GRANT SELECT ON people TO PUBLIC;
+		INSERT INTO people SELECT i, 'person '||i FROM generate_series(1,1000) i ON CONFLICT DO NOTHING`)
 	w.desk = &testDesk{w: w}
 	cert, ca := certificate(tb)
 	w.roots = x509.NewCertPool()
@@ -191,6 +192,9 @@ func (d *testDesk) Open(ctx context.Context, l Login) (Session, error) {
 	}
 	conn, err := pgconn.ConnectConfig(ctx, cfg)
 	if err != nil {
+		return nil, err
+	}
+	if err := conn.SyncConn(ctx); err != nil { // pgx must not be reading in the background
 		return nil, err
 	}
 	h, err := conn.Hijack()
@@ -420,6 +424,18 @@ func contains(tb testing.TB, text string, parts ...string) {
 			tb.Errorf("%q is missing in:\n%s", p, text)
 		}
 	}
+}
+
+// awaitSleep returns once a session of this world sleeps in the store.
+func (w *world) awaitSleep() {
+	w.tb.Helper()
+	eventually(w.tb, "pg_sleep", func() bool {
+		var n int
+		if err := w.admin().QueryRow(context.Background(), "select count(*) from pg_stat_activity where usename=$1 and wait_event='PgSleep'", w.role).Scan(&n); err != nil {
+			w.tb.Fatal(err)
+		}
+		return n == 1
+	})
 }
 
 // admin is a superuser's connection beside the gate.

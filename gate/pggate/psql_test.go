@@ -2,6 +2,7 @@ package pggate
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"strconv"
@@ -26,7 +27,9 @@ func (w *world) psqlCommand(args ...string) *exec.Cmd {
 	if err != nil {
 		w.tb.Fatal("psql is missing: apt-get install postgresql-client")
 	}
-	c := exec.Command(path, append([]string{"-X", "-h", "127.0.0.1", "-p", strconv.Itoa(w.addr.Port), "-U", "anna"}, args...)...)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	w.tb.Cleanup(cancel)
+	c := exec.CommandContext(ctx, path, append([]string{"-X", "-h", "127.0.0.1", "-p", strconv.Itoa(w.addr.Port), "-U", "anna"}, args...)...)
 	c.Env = append(os.Environ(), "PGPASSWORD="+testSecret, "PGSSLMODE=verify-full", "PGSSLROOTCERT="+w.ca, "LC_ALL=C")
 	return c
 }
@@ -66,25 +69,16 @@ func TestPsqlInterrupt(t *testing.T) {
 	c := w.psqlCommand("-d", "clips")
 	var out, errs bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errs
-	c.Stdin = strings.NewReader("select pg_sleep(60);\nselect 'still '||'here';\n")
+	c.Stdin = strings.NewReader("select pg_sleep(60);\n")
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = c.Process.Kill() }()
-	eventually(t, "the statement", func() bool {
-		w.desk.mu.Lock()
-		defer w.desk.mu.Unlock()
-		return len(w.desk.sessions) == 1 && len(w.desk.sessions[0].texts()) == 1
-	})
-	start := time.Now()
-	for c.ProcessState == nil && w.session(0).cancels.Load() == 0 {
-		_ = c.Process.Signal(syscall.SIGINT)
-		time.Sleep(20 * time.Millisecond)
+	// Once only: a second one, while it reads its next line, can hang psql for good.
+	w.awaitSleep()
+	if err := c.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
 	}
-	_ = c.Wait()
-	if time.Since(start) > 30*time.Second {
-		t.Error("the statement was not cancelled")
-	}
+	_ = c.Wait() // psql gives up its script, with exit code 3
 	contains(t, errs.String(), "canceling statement due to user request")
 }
 

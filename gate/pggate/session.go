@@ -62,15 +62,24 @@ func newRelay(g *Gate, sess Session, u Upstream, h *hello) *relay {
 
 // run relays until one side or the grant ends, and closes everything.
 func (r *relay) run() {
+	r.wire.feed()
 	var done sync.WaitGroup
 	done.Go(func() { r.end(r.runDown()) })
 	over := make(chan struct{})
 	var watch sync.WaitGroup
 	watch.Go(func() {
-		select {
-		case <-r.sess.Ended():
-			r.end(r.sess.Cause())
-		case <-over:
+		tick := time.NewTicker(nudgeEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-r.sess.Ended():
+				r.end(r.sess.Cause())
+				return
+			case <-over:
+				return
+			case <-tick.C:
+				r.nudge()
+			}
 		}
 	})
 	left, why := r.runUp()

@@ -28,6 +28,11 @@ type upState struct {
 	buf      []byte
 	from, at int
 
+	mem  []byte // what has been read; have bytes of it are in use
+	have int
+	left bool         // how it ended: the client said goodbye,
+	why  *fault.Error // or did something that ends the session
+
 	verdict   verdict
 	statement Statement
 	params    []Param
@@ -53,21 +58,43 @@ type upState struct {
 //     a name that no Parse made (SQL PREPARE): one entry by name.
 //   - Describe, Close, Sync, Flush: none; they name what has its entry already.
 func (r *relay) runUp() (left bool, why *fault.Error) {
-	buf := make([]byte, upBuffer)
-	have := 0
-	for {
-		n, err := r.client.Read(buf[have:])
-		if n > 0 {
-			have += n
-			used, end, fail := r.forward(buf[:have])
-			if end || fail != nil {
-				return end, fail
-			}
-			have = copy(buf, buf[used:have])
-			buf = r.room(buf, have)
+	u := &r.up
+	u.mem = make([]byte, upBuffer)
+	over := r.decrypted() // what came behind the handshake
+	for !over {
+		err := pump(r.wire.Conn, r.wire.room, func(n int) bool {
+			r.wire.fill(n)
+			over = r.decrypted()
+			return !over
+		})
+		if !over && !r.nudged(r.wire.Conn, err) {
+			return false, nil // the client is gone, and that is nobody's fault
 		}
-		if err != nil {
-			return false, clientGone(err)
+	}
+	return u.left, u.why
+}
+
+// decrypted takes everything the client's TLS can give without reading the socket,
+// and reports whether that was the end.
+func (r *relay) decrypted() (over bool) {
+	u := &r.up
+	for {
+		n, err := r.client.Read(u.mem[u.have:])
+		if n > 0 {
+			u.have += n
+			var used int
+			if used, u.left, u.why = r.forward(u.mem[:u.have]); u.left || u.why != nil {
+				return true
+			}
+			u.have = copy(u.mem, u.mem[used:u.have])
+			u.mem = r.room(u.mem, u.have)
+		}
+		switch {
+		case errors.Is(err, errDry):
+			return false
+		case err != nil:
+			u.why = clientGone(err)
+			return true
 		}
 	}
 }

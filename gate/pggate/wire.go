@@ -13,12 +13,18 @@ const wireBuffer = 36 << 10
 
 var errStopped = errors.New("pggate: connection stopped")
 
-// wireConn is the socket under the client's TLS. crypto/tls writes one record at a
-// time; between hold and release those records are gathered and leave in one
-// write. stop lets nothing out that had not left before.
+// wireConn is the socket under the client's TLS. crypto/tls reads as little as it
+// can and writes one record at a time. Here reading is done for it, in large pieces;
+// and between hold and release its records are gathered and leave in one write.
+// stop lets nothing out that had not left before.
 type wireConn struct {
 	net.Conn
 	stopped atomic.Bool
+
+	// Once the session runs, TLS is fed with what up has read.
+	fed bool
+	mem []byte
+	in  []byte // the unread part of mem
 
 	mu      sync.Mutex
 	holding bool
@@ -42,6 +48,38 @@ func (w *wireConn) Write(p []byte) (int, error) {
 	}
 	return w.Conn.Write(p)
 }
+
+// inBuffer is how much of the client's TLS stream is read at once.
+const inBuffer = 8 << 10
+
+// room is where the next bytes of the client's go, fill takes n of them.
+func (w *wireConn) room() []byte { return w.mem }
+func (w *wireConn) fill(n int)   { w.in = w.mem[:n] }
+
+// feed turns Read from the socket's into one of what fill was given.
+func (w *wireConn) feed() { w.fed, w.mem = true, make([]byte, inBuffer) }
+
+func (w *wireConn) Read(p []byte) (int, error) {
+	if !w.fed {
+		return w.Conn.Read(p)
+	}
+	if len(w.in) == 0 {
+		return 0, errDry
+	}
+	n := copy(p, w.in)
+	w.in = w.in[n:]
+	return n, nil
+}
+
+// errDry says that TLS needs more bytes than have been read. It is a temporary
+// net.Error, after which crypto/tls keeps what it has and can go on.
+var errDry = dryError{}
+
+type dryError struct{}
+
+func (dryError) Error() string   { return "pggate: nothing more has been read" }
+func (dryError) Timeout() bool   { return true }
+func (dryError) Temporary() bool { return true }
 
 // hold starts gathering.
 func (w *wireConn) hold() {
