@@ -2,9 +2,12 @@ package ledger
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -87,6 +90,15 @@ type evidence struct {
 	size   int64        // bytes of the bundle's file that are
 	keys   []record.Key // all keys of the bundle so far
 	done   map[uint64][]record.Key
+	full   []sealedPiece // of bundles before it that are not on disk yet
+	held   int           // bytes of full
+}
+
+// sealedPiece is what is to be written to a bundle's file.
+type sealedPiece struct {
+	bundle uint64
+	at     int64
+	data   []byte
 }
 
 // openEvidence continues behind the entry next-1: what a crash left beyond it
@@ -128,57 +140,70 @@ func openEvidence(dir string, next uint64, keys *keyStore) (*evidence, error) {
 	return e, nil
 }
 
-// maxSealed bounds what is held of a bundle before it is written.
+// maxSealed bounds what is held before it is written.
 const maxSealed = 8 << 20
 
-// add seals the parts of the next entry. Full bundles are written as they fill.
+// add seals the parts of the next entry.
 func (e *evidence) add(seq uint64, parts []record.Part) error {
 	e.data, e.keys = appendSealed(e.data, e.keys, seq, parts)
-	full := seq%proof.TileWidth == proof.TileWidth-1
-	if !full && len(e.data) < maxSealed {
+	if seq%proof.TileWidth == proof.TileWidth-1 {
+		e.full = append(e.full, sealedPiece{e.bundle, e.size, e.data})
+		e.held += len(e.data)
+		e.done[e.bundle] = e.keys
+		e.bundle, e.size, e.data, e.keys = e.bundle+1, 0, make([]byte, 0, len(e.data)), make([]record.Key, 0, len(e.keys))
+	}
+	if e.held+len(e.data) < maxSealed {
 		return nil
 	}
-	if err := e.flush(); err != nil || !full {
-		return err
-	}
-	e.bundle, e.size, e.keys = e.bundle+1, 0, nil
-	return nil
+	return e.flush()
 }
 
 // flush makes what was added durable, up to the keys, which commit takes.
 func (e *evidence) flush() error {
-	if len(e.data) == 0 {
-		return nil
+	pieces := e.full
+	if len(e.data) > 0 {
+		pieces = append(pieces, sealedPiece{e.bundle, e.size, e.data})
 	}
-	path := evidencePath(e.dir, e.bundle)
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
-	if os.IsNotExist(err) {
-		if err := mkdirDurable(filepath.Dir(path)); err != nil {
-			return err
+	var dirs []string
+	for _, p := range pieces {
+		if dir := filepath.Dir(evidencePath(e.dir, p.bundle)); p.at == 0 && !slices.Contains(dirs, dir) {
+			if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+				if err := mkdirDurable(dir); err != nil {
+					return err
+				}
+			}
+			dirs = append(dirs, dir)
 		}
-		f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
 	}
+	if err := durable.Together(len(pieces), func(i int) error { return e.write(pieces[i]) }); err != nil {
+		return err
+	}
+	if err := durable.Together(len(dirs), func(i int) error { return durable.SyncDir(dirs[i]) }); err != nil {
+		return err
+	}
+	if len(e.data) > 0 {
+		e.size += int64(len(e.data))
+		e.data = e.data[:0]
+		e.done[e.bundle] = e.keys
+	}
+	e.full, e.held = nil, 0
+	return nil
+}
+
+func (e *evidence) write(p sealedPiece) error {
+	f, err := os.OpenFile(evidencePath(e.dir, p.bundle), os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
-	if err = f.Truncate(e.size); err == nil {
-		if _, err = f.WriteAt(e.data, e.size); err == nil {
+	if err = f.Truncate(p.at); err == nil {
+		if _, err = f.WriteAt(p.data, p.at); err == nil {
 			err = f.Sync()
 		}
 	}
 	if ce := f.Close(); err == nil {
 		err = ce
 	}
-	if err == nil && e.size == 0 {
-		err = durable.SyncDir(filepath.Dir(path))
-	}
-	if err != nil {
-		return err
-	}
-	e.size += int64(len(e.data))
-	e.data = e.data[:0]
-	e.done[e.bundle] = e.keys
-	return nil
+	return err
 }
 
 // commit flushes and stores the keys.

@@ -432,6 +432,37 @@ func TestDamageUnderARunningLog(t *testing.T) {
 	refused(t, err, "inconsistent")
 }
 
+// Nothing half-written stays in what is published, and nothing of anybody
+// else's is taken for it.
+func TestLeftoversAreRemoved(t *testing.T) {
+	opt := newLog(t)
+	l := open(t, opt)
+	appendN(t, l, 300)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	touch := func(path string) string {
+		path = filepath.Join(opt.Dir, path)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	ours := []string{touch("log/.checkpoint.123"), touch("log/tile/0/.001.9"), touch("log/tile/entries/.001.77"), touch("log/tile/entries/001.p/.60.5")}
+	theirs := []string{touch(".env.local"), touch(".trefoil.yaml.swp")}
+	open(t, opt).Close()
+	for _, path := range ours {
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("%s is still there", path)
+		}
+	}
+	for _, path := range theirs {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestGenesisIsCheckedByItself(t *testing.T) {
 	opt := newLog(t)
 	raw, err := proof.Dir(filepath.Join(opt.Dir, "log")).ReadFile("genesis.json")

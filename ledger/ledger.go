@@ -131,13 +131,13 @@ func Open(opt Options) (_ *Log, err error) {
 			l.closeFiles()
 		}
 	}()
-	if err = removeTemps(filepath.Join(opt.Dir, "log")); err != nil {
-		return nil, err
-	}
 	if l.keys, err = openKeys(filepath.Join(opt.Dir, "keys.db"), opt.Master, false); err != nil {
 		return nil, err
 	}
 	if err = l.openBuild(); err != nil {
+		return nil, err
+	}
+	if err = l.tree.removeTemps(); err != nil {
 		return nil, err
 	}
 	if err = l.catchUp(); err != nil {

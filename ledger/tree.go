@@ -92,23 +92,17 @@ func (t *tree) publish() error {
 	if next == t.size {
 		return nil
 	}
-	for _, f := range t.full {
-		if err := t.writeTile(f.tile, f.data); err != nil {
-			return err
-		}
-	}
+	tiles := t.full
 	if len(t.bundle) > 0 {
-		if err := t.writeTile(proof.EntryTile(next-1, next), t.bundle); err != nil {
-			return err
-		}
+		tiles = append(tiles, fullTile{proof.EntryTile(next-1, next), t.bundle})
 	}
-	err := t.frontier.Edge(func(tile tlog.Tile, data []byte) error {
-		if below := proof.TileHeight * tile.L; t.size>>below == next>>below {
-			return nil // as published before
+	_ = t.frontier.Edge(func(tile tlog.Tile, data []byte) error { // which only fails if this does
+		if below := proof.TileHeight * tile.L; t.size>>below != next>>below { // else as published before
+			tiles = append(tiles, fullTile{tile, data})
 		}
-		return t.writeTile(tile, data)
+		return nil
 	})
-	if err != nil {
+	if err := t.write(tiles); err != nil {
 		return err
 	}
 	raw, err := proof.SignCheckpoint(next, t.frontier.Root(), t.signer)
@@ -127,16 +121,19 @@ func (t *tree) publish() error {
 	return nil
 }
 
-func (t *tree) writeTile(tile tlog.Tile, data []byte) error {
-	path := filepath.Join(t.dir, filepath.FromSlash(proof.TilePath(tile)))
-	err := durable.WriteFile(path, data, 0o644)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := mkdirDurable(filepath.Dir(path)); err != nil {
-			return err
+func (t *tree) write(tiles []fullTile) error {
+	files := make([]durable.File, len(tiles))
+	for i, f := range tiles {
+		path := filepath.Join(t.dir, filepath.FromSlash(proof.TilePath(f.tile)))
+		files[i] = durable.File{Path: path, Data: f.data, Mode: 0o644}
+		dir := filepath.Dir(path)
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			if err := mkdirDurable(dir); err != nil {
+				return err
+			}
 		}
-		err = durable.WriteFile(path, data, 0o644)
 	}
-	return err
+	return durable.WriteFiles(files)
 }
 
 // mkdirDurable makes a directory and those above it, names durable.
@@ -152,13 +149,28 @@ func mkdirDurable(dir string) error {
 	return mkdirDurable(dir)
 }
 
-// removeTemps deletes what a crash left of writing the checkpoint.
-func removeTemps(dir string) error {
-	names, err := filepath.Glob(filepath.Join(dir, ".checkpoint.*"))
-	for _, name := range names {
-		if err := os.Remove(name); err != nil {
+// removeTemps deletes what a crash left of writing the checkpoint and the tiles
+// at the right edge.
+func (t *tree) removeTemps() error {
+	dirs := []string{t.dir}
+	for level := -1; t.size>>(proof.TileHeight*max(level, 0)) > 0; level++ {
+		index := t.size >> (proof.TileHeight * (max(level, 0) + 1))
+		tile := filepath.Join(t.dir, filepath.FromSlash(proof.TilePath(tlog.Tile{H: proof.TileHeight, L: level, N: int64(index), W: proof.TileWidth})))
+		dirs = append(dirs, filepath.Dir(tile), tile+".p")
+	}
+	for _, dir := range dirs {
+		names, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
+		for _, e := range names {
+			if temp, _ := filepath.Match(".*.*", e.Name()); !temp { // the pattern is a good one
+				continue
+			}
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
 	}
-	return err
+	return nil
 }
