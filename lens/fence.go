@@ -40,6 +40,7 @@ const tellingFunctions = `^(` +
 	`|pg_relation_filepath|pg_relation_filenode|pg_filenode_relation` + // sizes and files
 	`|pg_export_snapshot|pg_current_wal_.*|pg_current_snapshot|txid_current_snapshot|pg_xact_commit_timestamp.*|pg_last_committed_xact` +
 	`|pg_get_functiondef|pg_get_function_sqlbody` + // sources may hold secrets
+	`|set_config` + // sets what the gate refuses to SET: debug_print_plan shows estimates over hidden rows
 	`)$`
 
 // held lists what a role (0 is PUBLIC) holds, definer functions first.
@@ -73,7 +74,8 @@ var minimum = map[int]int{15: 14, 16: 10, 17: 6}
 // version gives the server's version and a sentence when it must not be gated.
 func version(ctx context.Context, q Querier) (text, problem string, err error) {
 	var num int
-	if err := q.QueryRow(ctx, "SELECT current_setting('server_version_num')::int").Scan(&num); err != nil {
+	var encoding string
+	if err := q.QueryRow(ctx, "SELECT current_setting('server_version_num')::int, current_setting('server_encoding')").Scan(&num, &encoding); err != nil {
 		return "", "", err
 	}
 	major, minor := num/10000, num%10000
@@ -83,6 +85,8 @@ func version(ctx context.Context, q Querier) (text, problem string, err error) {
 		problem = "PostgreSQL " + text + " is too old; lenses need 15.14 or later"
 	case minor < minimum[major]:
 		problem = fmt.Sprintf("PostgreSQL %s leaks hidden rows through statistics (CVE-2025-8713); update it to %d.%d or later", text, major, minimum[major])
+	case encoding != "UTF8":
+		problem = "the database's encoding is " + encoding + "; the gate judges statements as UTF-8, so only UTF8 can be gated"
 	}
 	return text, problem, nil
 }

@@ -84,6 +84,7 @@ func TestFence(t *testing.T) {
 		"SET ROLE trefoil_owner", "SET SESSION AUTHORIZATION postgres", "CREATE ROLE x", "GRANT trefoil_public TO current_user",
 		"INSERT INTO users(id) VALUES (9)", "UPDATE users SET country = 'IE'", "DELETE FROM users", "SELECT * FROM users FOR UPDATE", "COPY users TO PROGRAM 'true'",
 		"SELECT rolpassword FROM pg_authid", "SELECT * FROM pg_statistic", "SELECT loread(0, 1)",
+		"SELECT set_config('debug_print_plan', 'on', false)",
 	} {
 		denied(t, c, sql)
 	}

@@ -175,8 +175,13 @@ func (r *relay) broke(it item, state [5]byte) *fault.Error {
 	return nil
 }
 
-// notice takes a NoticeResponse, redacted like an error.
+// notice takes a NoticeResponse, redacted like an error. What is meant for the
+// server's log (plans, parse trees, sort statistics, when a setting sends them
+// here) tells of hidden rows and goes no further.
 func (r *relay) notice(body []byte) (passing, *fault.Error) {
+	if severity, ok := field(body, 'V'); ok && (string(severity) == "LOG" || bytes.HasPrefix(severity, []byte("DEBUG"))) {
+		return drop, nil
+	}
 	if !withheld(body) {
 		return passOn, nil
 	}
