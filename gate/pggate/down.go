@@ -7,17 +7,18 @@ import (
 	"github.com/trefoil-dev/trefoil/internal/fault"
 )
 
-const (
-	downBuffer = 32 << 10 // PostgreSQL sends chunks of 8 KiB
-	// maxLook bounds messages of the store that are looked into as a whole.
-	maxLook = 1 << 20
-)
+const downBuffer = 32 << 10 // PostgreSQL sends chunks of 8 KiB
+
+// maxLook bounds messages of the store that are looked into as a whole. An error
+// may quote the statement, and a value out of it.
+func (g *Gate) maxLook() int { return 2*g.maxMessage + 1<<20 }
 
 // downState is what the store's direction keeps. Only runDown's goroutine uses it,
 // and run after that is over.
 type downState struct {
 	buf  []byte
-	have int // bytes of it in use
+	have int               // bytes of it in use
+	lent *[downBuffer]byte // what buf is, unless it had to grow; nil while there is nothing to hold
 
 	rest   int  // bytes of the current message still to be passed through
 	broken bool // the client holds part of a message or of a TLS record
@@ -42,11 +43,11 @@ type downState struct {
 // since bytes alone do not tell which statement made the store send them.
 func (r *relay) runDown() *fault.Error {
 	d := &r.down
-	d.buf = make([]byte, downBuffer)
+	defer r.lendBack()
 	for {
 		var why *fault.Error
 		stopped := false
-		err := pump(r.store, func() []byte { return d.buf[d.have:] }, func(n int) bool {
+		err := pump(r.store, r.downRoom, func(n int) bool {
 			d.have += n
 			why = r.chunk()
 			stopped = why != nil
@@ -82,10 +83,29 @@ func (r *relay) chunk() *fault.Error {
 	switch {
 	case d.have == len(d.buf): // a message to be looked into; pass bounds it
 		d.buf = append(d.buf, make([]byte, len(d.buf))...)
-	case d.have == 0 && len(d.buf) > downBuffer:
-		d.buf = make([]byte, downBuffer)
+	case d.have == 0:
+		r.lendBack()
 	}
 	return nil
+}
+
+// downRoom is where the next bytes of the store go. The buffer is the gate's, lent
+// while there is something in it: a session that waits holds none.
+func (r *relay) downRoom() []byte {
+	d := &r.down
+	if d.buf == nil {
+		d.lent = r.gate.chunks.Get().(*[downBuffer]byte)
+		d.buf = d.lent[:]
+	}
+	return d.buf[d.have:]
+}
+
+func (r *relay) lendBack() {
+	d := &r.down
+	if d.lent != nil {
+		r.gate.chunks.Put(d.lent)
+	}
+	d.buf, d.lent, d.have = nil, nil, 0
 }
 
 // storeClosed maps the end of the store's stream. After a FATAL error the client
@@ -133,7 +153,7 @@ func (r *relay) pass(b []byte) (used int, why *fault.Error) {
 			d.rest = size
 			continue
 		}
-		if size > maxLook {
+		if size > r.gate.maxLook() {
 			return used, badStore("a control message that is too long")
 		}
 		if len(b)-used < size {

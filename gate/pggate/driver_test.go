@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -206,4 +207,17 @@ func TestARefusalAtOpeningIsToldInWords(t *testing.T) {
 	if !errors.As(err, &e) || e.Code != "3D000" || e.Hint != w.desk.refuse.Hint {
 		t.Errorf("got %v", err)
 	}
+}
+
+func TestAnErrorThatQuotesALargeValueIsPassedOn(t *testing.T) {
+	w := newWorld(t)
+	c := w.connect("")
+	value := strings.Repeat("x", 3<<20)
+	_, err := c.Exec(context.Background(), "select $1::text::int", pgx.QueryExecModeExec, value)
+	var e *pgconn.PgError
+	if !errors.As(err, &e) || e.Code != "22P02" || !strings.Contains(e.Message, value) {
+		t.Errorf("%.200v", err)
+	}
+	_, err = c.Exec(context.Background(), "select $1::text", pgx.QueryExecModeExec, value+value)
+	equal(t, "larger than a message may be", state(err), "54000")
 }

@@ -69,10 +69,12 @@ func (s *sink) Write(b []byte) (int, error) {
 }
 func (*sink) SetDeadline(time.Time) error     { return nil }
 func (*sink) SetReadDeadline(time.Time) error { return nil }
+func (*sink) CloseWrite() error               { return nil }
 func (*sink) Close() error                    { return nil }
 
 func loose(tb testing.TB) (*relay, *sink, *sink) {
 	g := &Gate{maxMessage: 4 << 20, log: newTestLog()}
+	g.chunks.New = func() any { return new([downBuffer]byte) }
 	store, client := &sink{}, &sink{}
 	s := &testSession{log: newTestLog(), ended: make(chan struct{}), up: Upstream{Conn: store}}
 	r := newRelay(g, s, s.up, &hello{wire: &wireConn{Conn: client}})

@@ -39,6 +39,9 @@ type Gate struct {
 	cfg        Config
 	logger     *slog.Logger
 
+	chunks sync.Pool // of *[downBuffer]byte
+	gather sync.Pool // of *[wireBuffer]byte
+
 	ctx  context.Context // ends when Shutdown gives up waiting
 	stop context.CancelFunc
 	busy sync.WaitGroup // connections being served
@@ -76,6 +79,8 @@ func New(cfg Config) (*Gate, error) {
 		desk: cfg.Desk, log: cfg.Log, tls: t, maxMessage: cfg.MaxMessage, cfg: cfg, logger: cfg.Logger,
 		listeners: map[net.Listener]bool{}, strangers: map[netip.Addr]int{}, waiting: map[net.Conn]bool{}, sessions: map[uint32]*relay{},
 	}
+	g.chunks.New = func() any { return new([downBuffer]byte) }
+	g.gather.New = func() any { return new([wireBuffer]byte) }
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	return g, nil
 }

@@ -71,7 +71,7 @@ var errNoTLS = fault.New(fault.Protocol, "no TLS")
 
 // secure completes TLS and reads the packet inside it.
 func (g *Gate) secure(raw net.Conn, prefix []byte, direct bool) (*hello, error) {
-	h := &hello{wire: &wireConn{Conn: raw}}
+	h := &hello{wire: &wireConn{Conn: raw, pool: &g.gather}}
 	var under net.Conn = h.wire
 	if len(prefix) > 0 {
 		under = &prefixConn{Conn: h.wire, prefix: append([]byte(nil), prefix...)}

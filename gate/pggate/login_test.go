@@ -238,3 +238,12 @@ func TestTooManyStrangers(t *testing.T) {
 	w.connect("")
 	equal(t, "strangers", w.desk.strangers, "[limit timeout timeout]")
 }
+
+func TestPgxOverDirectTLS(t *testing.T) {
+	w := newWorld(t)
+	c := w.connect("&sslnegotiation=direct")
+	var n int
+	if err := c.QueryRow(context.Background(), "select count(*) from people").Scan(&n); err != nil || n != 1000 {
+		t.Error(n, err)
+	}
+}

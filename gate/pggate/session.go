@@ -2,6 +2,7 @@ package pggate
 
 import (
 	"context"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -16,7 +17,7 @@ type relay struct {
 	sess   Session
 	store  net.Conn
 	cancel func(context.Context) error
-	client net.Conn // the TLS connection over wire
+	client tlsConn
 	wire   *wireConn
 	pinned map[string]string // ParameterStatus values that must not change
 	pid    uint32
@@ -44,6 +45,12 @@ type relay struct {
 
 	up   upState
 	down downState
+}
+
+// tlsConn is what of the client's *tls.Conn is used.
+type tlsConn interface {
+	net.Conn
+	CloseWrite() error
 }
 
 // grace is how long a store may take to close after Terminate.
@@ -137,8 +144,18 @@ func (r *relay) goodbye() {
 	_ = raw.SetDeadline(time.Now().Add(time.Second))
 	r.wire.stopped.Store(false)
 	_, _ = r.client.Write(appendFault(nil, severityFatal, r.why))
+	if t, ok := raw.(*net.TCPConn); ok && r.up.why != nil {
+		// The client is still sending what was too much: closing now would reset the
+		// connection under our answer.
+		_ = r.client.CloseWrite()
+		_ = t.CloseWrite()
+		_, _ = io.CopyN(io.Discard, raw, maxDrain)
+	}
 	_ = r.client.Close()
 }
+
+// maxDrain bounds what is read, within a second, from a client that goes on sending.
+const maxDrain = 64 << 20
 
 // abort closes a connection; with discard, bytes still in the kernel are dropped
 // and the peer sees a reset.

@@ -28,7 +28,9 @@ type wireConn struct {
 
 	mu      sync.Mutex
 	holding bool
-	out     []byte
+	pool    *sync.Pool // of *[wireBuffer]byte
+	lent    *[wireBuffer]byte
+	out     []byte // what is gathered, in lent
 }
 
 func (w *wireConn) Write(p []byte) (int, error) {
@@ -39,6 +41,9 @@ func (w *wireConn) Write(p []byte) (int, error) {
 			if err := w.flush(); err != nil {
 				return 0, err
 			}
+		}
+		if len(p) > wireBuffer {
+			return 0, errStopped // no TLS record is that long
 		}
 		w.out = append(w.out, p...)
 		return len(p), nil
@@ -85,6 +90,8 @@ func (dryError) Temporary() bool { return true }
 func (w *wireConn) hold() {
 	w.mu.Lock()
 	w.holding = true
+	w.lent = w.pool.Get().(*[wireBuffer]byte)
+	w.out = w.lent[:0]
 	w.mu.Unlock()
 }
 
@@ -93,7 +100,10 @@ func (w *wireConn) release() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.holding = false
-	return w.flush()
+	err := w.flush()
+	w.pool.Put(w.lent)
+	w.lent, w.out = nil, nil
+	return err
 }
 
 func (w *wireConn) flush() error {
