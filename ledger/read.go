@@ -63,7 +63,7 @@ func (l *Log) frame(seq uint64) ([]byte, error) {
 func (l *Log) readTail(seq uint64) *walReader {
 	r := &walReader{dir: l.wal.dir, next: seq}
 	if p := l.built.Load(); p != nil && p.next <= seq {
-		r.openAt(*p) // if the segment is gone, frame looks for the right one
+		_ = r.openAt(*p) // if the segment is gone, frame looks for the right one
 	}
 	return r
 }

@@ -127,7 +127,7 @@ func (v *verifier) published() error {
 		return fmt.Errorf("the %d entries have the root %s, but the signed checkpoint of %d says %s", v.tree.Size(), v.report.Root, v.size, head.Hash)
 	}
 	v.report.Checkpoint = raw
-	v.tree.Edge(func(tile tlog.Tile, data []byte) error { v.hashTile(tile, data); return nil })
+	_ = v.tree.Edge(func(tile tlog.Tile, data []byte) error { v.hashTile(tile, data); return nil })
 	return v.tiles
 }
 
