@@ -42,6 +42,7 @@ type Deps struct {
 type App struct {
 	cfg      *Config
 	log      *slog.Logger
+	clock    func() time.Time
 	ledger   *ledger.Log
 	register *access.Register
 	gate     *gate.Gate
@@ -66,7 +67,7 @@ func New(cfg *Config, deps Deps) (_ *App, err error) {
 	if deps.Logger == nil {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &App{cfg: cfg, log: deps.Logger, stores: make(map[string]*gate.PGStore), failed: make(chan error, 8)}
+	a := &App{cfg: cfg, log: deps.Logger, clock: deps.Clock, stores: make(map[string]*gate.PGStore), failed: make(chan error, 8)}
 	opt, err := cfg.ledgerOptions()
 	if err != nil {
 		return nil, err
@@ -124,12 +125,11 @@ func (a *App) tlsConfig() *tls.Config {
 
 // Reload reads the TLS certificate and key again. Nothing else changes without a restart.
 func (a *App) Reload() error {
-	cert, err := tls.LoadX509KeyPair(a.cfg.Path(a.cfg.TLS.Certificate), a.cfg.Path(a.cfg.TLS.Key))
-	if err != nil {
-		return fault.New(fault.BadInput, "tls: %s", err).WithHint("give certificate and key as PEM files")
+	cert, err := a.cfg.certificate(a.clock())
+	if err == nil {
+		a.cert.Store(cert)
 	}
-	a.cert.Store(&cert)
-	return nil
+	return err
 }
 
 func (a *App) recordStart(interrupted []uint64, fsync bool) error {

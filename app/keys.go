@@ -1,12 +1,13 @@
 package app
 
 import (
+	"crypto/tls"
 	"encoding/base64"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -97,10 +98,28 @@ func (c *Config) ledgerOptions() (opt ledger.Options, err error) {
 		return opt, fault.New(fault.BadInput, "the log in %s belongs to zone %s, not %s", opt.Dir, g.Zone, c.Zone)
 	}
 	if verifier.Name() != opt.Signer.Name() || verifier.KeyHash() != opt.Signer.KeyHash() {
-		return opt, fmt.Errorf("%s is not the key this log was made with", c.Path(c.Keys.Log))
+		return opt, fault.New(fault.BadInput, "%s is not the key this log was made with", c.Path(c.Keys.Log)).
+			WithHint("keys.log names the file that trefoil init made for this data_dir")
 	}
 	opt.Verifier = verifier
 	return opt, nil
+}
+
+// certificate reads the TLS certificate and its key. One that clients would
+// refuse is refused here, where the operator sees why.
+func (c *Config) certificate(now time.Time) (*tls.Certificate, error) {
+	path := c.Path(c.TLS.Certificate)
+	cert, err := tls.LoadX509KeyPair(path, c.Path(c.TLS.Key))
+	if err != nil {
+		return nil, fault.New(fault.BadInput, "%s with key %s: %s", path, c.Path(c.TLS.Key), strings.TrimPrefix(err.Error(), "tls: ")).
+			WithHint("give a certificate and its own key, as PEM files")
+	}
+	if now.After(cert.Leaf.NotAfter) || now.Before(cert.Leaf.NotBefore) {
+		return nil, fault.New(fault.BadInput, "%s is valid from %s to %s, which is not now", path,
+			cert.Leaf.NotBefore.UTC().Format(time.RFC3339), cert.Leaf.NotAfter.UTC().Format(time.RFC3339)).
+			WithHint("put a new certificate and its key there")
+	}
+	return &cert, nil
 }
 
 // Evidence reads the key that opens sealed parts, for log verify --dir.
