@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/pbkdf2"
 	"crypto/rand"
@@ -99,23 +98,6 @@ func scramKeys(password string, salt []byte, rounds int) (k pggate.Keys, err err
 	k.StoredKey = sha256.Sum256(mac("Client Key"))
 	copy(k.ServerKey[:], mac("Server Key"))
 	return k, nil
-}
-
-// storePassword is the password of one session's role on the store, and the
-// ready verifier PostgreSQL keeps of it: few rounds, since it is 256 random bits.
-func storePassword(random [32]byte) (password, verifier string, err error) {
-	const rounds = 1
-	b64 := base64Std
-	key, err := hkdf.Key(sha256.New, random[:], nil, "trefoil/store-password/v1", 48)
-	if err != nil {
-		return "", "", err
-	}
-	password = b64(key[:32])
-	k, err := scramKeys(password, key[32:], rounds)
-	if err != nil {
-		return "", "", err
-	}
-	return password, fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", rounds, b64(key[32:]), b64(k.StoredKey[:]), b64(k.ServerKey[:])), nil
 }
 
 // Verifier is what PostgreSQL keeps of a password (RFC 5803), so that the

@@ -157,7 +157,8 @@ func (p *PGStore) away(err error) error {
 func (p *PGStore) Open(ctx context.Context, o Opening) (role string, up pggate.Upstream, err error) {
 	var random [32]byte
 	rand.Read(random[:])
-	password, verifier, err := storePassword(random)
+	password := base64Std(random[:])
+	verifier, err := lens.Verifier(password)
 	if err != nil {
 		return "", up, err
 	}
@@ -188,6 +189,9 @@ func (p *PGStore) connect(ctx context.Context, role, password string, settings [
 	}
 	conn, err := pgconn.ConnectConfig(ctx, &cfg)
 	if err != nil {
+		return up, err
+	}
+	if err := conn.SyncConn(ctx); err != nil { // no reader of pgx's may be left on the socket
 		return up, err
 	}
 	h, err := conn.Hijack()
