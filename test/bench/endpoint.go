@@ -17,6 +17,7 @@ type endpoint struct {
 	port               int
 	user, password, db string
 	sslmode            string // disable or require
+	pid                int    // of the process between client and store; 0: there is none
 }
 
 // env is for libpq's programs.
@@ -43,6 +44,7 @@ func (e endpoint) dsn() string {
 type sample struct {
 	rate     float64 // transactions, or bytes, a second
 	p50, p99 float64 // of one transaction or session, µs
+	cpu      float64 // processor time of the process between, µs a transaction
 }
 
 // measured holds an endpoint's samples, one a round.
@@ -66,7 +68,7 @@ func interleave(ctx context.Context, rounds int, ends []endpoint, measure func(c
 				return nil, fmt.Errorf("%s, round %d: %w", m.name, round+1, err)
 			}
 			m.samples = append(m.samples, s)
-			fmt.Fprintf(os.Stderr, "%-12s round %d: %12.0f/s  p50 %8.0f µs  p99 %8.0f µs\n", m.name, round+1, s.rate, s.p50, s.p99)
+			fmt.Fprintf(os.Stderr, "%-12s round %d: %12.0f/s  p50 %8.0f µs  p99 %8.0f µs  cpu %4.0f µs\n", m.name, round+1, s.rate, s.p50, s.p99, s.cpu)
 		}
 	}
 	return all, nil

@@ -140,7 +140,7 @@ func (g *gateProcess) grant(ctx context.Context) error {
 		return fmt.Errorf("no password or connection in what trefoil access show printed:\n%s", said)
 	}
 	port, err := strconv.Atoi(connect[2])
-	g.endpoint = endpoint{name: "gate", host: connect[1], port: port, user: connect[3], password: password[1], db: connect[4], sslmode: "require"}
+	g.endpoint = endpoint{name: "gate", host: connect[1], port: port, user: connect[3], password: password[1], db: connect[4], sslmode: "require", pid: g.serve.Process.Pid}
 	return err
 }
 
@@ -174,7 +174,7 @@ var peakLine = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 // peakMemory is the largest resident size the gate's process has had, from
 // Linux's /proc.
 func (g *gateProcess) peakMemory() string {
-	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.serve.Process.Pid))
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.pid))
 	m := peakLine.FindSubmatch(status)
 	if m == nil {
 		return "unknown on this system"

@@ -98,6 +98,7 @@ func startPgBouncer(ctx context.Context, dir string, s *store) (*bouncer, error)
 			}()
 			b.endpoint = s.endpoint("pgbouncer", "require")
 			b.host, b.port = "127.0.0.1", port
+			b.pid = cmd.Process.Pid
 			return b, nil
 		}
 	}

@@ -44,6 +44,7 @@ func middle(m measured, of func(sample) float64) float64 {
 func rate(s sample) float64 { return s.rate }
 func p50(s sample) float64  { return s.p50 }
 func p99(s sample) float64  { return s.p99 }
+func cpu(s sample) float64  { return s.cpu }
 
 func (r *report) add(what string, set []measured) {
 	r.ratios = append(r.ratios, fmt.Sprintf("| %s | **%s** | %s | %s | %s |", what,
@@ -52,7 +53,7 @@ func (r *report) add(what string, set []measured) {
 	for _, m := range set {
 		line += fmt.Sprintf(" %.0f · %s / %s |", middle(m, rate), ms(middle(m, p50)), ms(middle(m, p99)))
 	}
-	r.latencies = append(r.latencies, line)
+	r.latencies = append(r.latencies, line+fmt.Sprintf(" %.0f | %.0f |", middle(find(set, "pgbouncer"), cpu), middle(find(set, "gate"), cpu)))
 }
 
 func ms(us float64) string { return fmt.Sprintf("%.2f", us/1000) }
@@ -82,8 +83,9 @@ func (r *report) markdown() string {
 	p("Machine: %s\n", r.machine)
 	p("\n### Throughput, as ratios\n\nMedian of the rounds' ratios, with the smallest and the largest.\n")
 	table("| measurement, clients | gate ÷ PgBouncer | gate ÷ direct | gate ÷ view | view ÷ direct |", r.ratios)
-	p("\n### Transactions a second · p50 / p99 in ms\n\nMedians of the rounds.\n")
-	table("| measurement, clients | direct | view | PgBouncer | gate |", r.latencies)
+	p("\n### Transactions a second · p50 / p99 in ms\n\nMedians of the rounds. CPU is the processor time of the process between client and store, for one transaction;\n")
+	p("the gate's includes signing, sealing and publishing the log.\n")
+	table("| measurement, clients | direct | view | PgBouncer | gate | CPU PgBouncer, µs | CPU gate, µs |", r.latencies)
 	p("\n### Large results\n\n%d rows, MB/s (10⁶ bytes), to a client that discards them.\n", r.rows)
 	table("| query | gate ÷ direct | gate ÷ direct TLS | gate ÷ PgBouncer | direct | direct TLS | PgBouncer | gate |", r.large)
 	p("\n### Sessions\n\nOpen, one query, close; ms, one after the other.\n")
