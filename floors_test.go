@@ -30,6 +30,7 @@ var house = map[string]int{
 	"lens":               2,
 	"policy":             2,
 	"access":             3,
+	"index":              3,
 	"ledger":             3,
 	"gate":               4,
 	"gate/pggate":        4,
@@ -60,8 +61,8 @@ var testOnly = []string{"internal/pgtest"}
 // strangers never reach the folders named, not even through others: what the
 // overseer runs links nothing that writes, enforces or serves.
 var strangers = map[string][]string{
-	"witness":             {"ledger", "gate", "lens", "api", "app"},
-	"cmd/trefoil-witness": {"ledger", "gate", "lens", "api", "app"},
+	"witness":             {"ledger", "gate", "index", "lens", "api", "app"},
+	"cmd/trefoil-witness": {"ledger", "gate", "index", "lens", "api", "app"},
 }
 
 // libraries says who may import which module. Tests are free, and so is test/.
@@ -74,7 +75,7 @@ var libraries = map[string][]string{
 	"golang.org/x/crypto":                 {"identity", "access", "gate", "api", "app", "cmd/*"},
 	"golang.org/x/mod":                    {"record", "proof", "ledger", "app", "cmd/*"},
 	"golang.org/x/sys":                    {"ledger", "gate/pggate", "api", "app", "cmd/*", "internal/*"},
-	"modernc.org/sqlite":                  {"ledger"},
+	"modernc.org/sqlite":                  {"index", "ledger"},
 	"github.com/rogpeppe/go-internal":     {}, // testscript
 	"github.com/pganalyze/pg_query_go/v6": {}, // PostgreSQL's own parser, the lexer's oracle; cgo
 	"github.com/transparency-dev/tessera": {}, // another reader of our tiles
