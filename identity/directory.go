@@ -130,7 +130,7 @@ func (d *Directory) checkManagers(r *reader, where map[string]*yaml.Node) {
 func (d *Directory) Person(login string) (Person, error) {
 	p, ok := d.people[login]
 	if !ok {
-		return Person{}, fault.New(fault.NotFound, "%q is not in the staff directory", login)
+		return Person{}, fault.New(fault.NotFound, "%q is not in the staff directory", login).WithHint("the operator adds them to the directory's file and puts it in force: trefoil publish")
 	}
 	return p, nil
 }

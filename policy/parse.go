@@ -3,6 +3,7 @@ package policy
 import (
 	"crypto/sha256"
 	_ "embed" // the schema is part of the program: what a rule may see is not configurable
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -69,7 +70,7 @@ func parse(name string, src []byte, annotations ...string) (r *Rules, err error)
 	}()
 	policies, err := cedar.NewPolicyListFromBytes(name, src)
 	if err != nil {
-		return nil, fault.New(fault.BadInput, "%s: %w", name, err)
+		return nil, unreadable(name, err)
 	}
 	if len(policies) == 0 || len(policies) > maxRules {
 		return nil, fault.New(fault.BadInput, "%s:1: a rules file has 1 to %d rules; this one has %d", name, maxRules, len(policies))
@@ -101,6 +102,28 @@ func parse(name string, src []byte, annotations ...string) (r *Rules, err error)
 		}
 	}
 	return r, nil
+}
+
+// What cedar-go says: parse error at <input>:2:1 "next": exact got ) want ,
+var (
+	parserWords = regexp.MustCompile(`parse error at [^ ]*?(\d+):(\d+) ".*?": (?s:(.*))$`)
+	wantedToken = regexp.MustCompile(`^exact got (.*) want (.*)$`)
+)
+
+// unreadable puts what the parser says into our form.
+func unreadable(name string, err error) error {
+	m := parserWords.FindStringSubmatch(err.Error())
+	if m == nil {
+		return fault.New(fault.BadInput, "%s:1: %w", name, err)
+	}
+	why := m[3]
+	if t := wantedToken.FindStringSubmatch(why); t != nil {
+		why = fmt.Sprintf("%q where %q is expected", t[1], t[2])
+		if t[1] == "" {
+			why = fmt.Sprintf("the file ends where %q is expected", t[2])
+		}
+	}
+	return fault.New(fault.BadInput, "%s:%s: column %s: %s", name, m[1], m[2], why)
 }
 
 func (r *Rules) fail(line int, format string, args ...any) error {

@@ -14,6 +14,8 @@ const head = `@id("a") @why("Because.") `
 func TestParseRefuses(t *testing.T) {
 	deep := strings.Repeat("(", 1_000_000)
 	for _, c := range []struct{ name, src, want string }{
+		{"an end too early", "permit (principal,\n  action", `r.cedar:2: column 9: the file ends where "," is expected`},
+		{"not a rule", "permit (principal)\nfoo;", `r.cedar:2: column 1: ")" where "," is expected`},
 		{"nothing", "", "r.cedar:1: a rules file has 1 to 1000 rules"},
 		{"a comment", "// nobody", "1 to 1000 rules"},
 		{"a million parentheses", head + "permit(principal,action,resource) when {" + deep, "at most 262144"},
