@@ -2,6 +2,7 @@ package access
 
 import (
 	"net/netip"
+	"strings"
 
 	"github.com/trefoil-dev/trefoil/catalog"
 	"github.com/trefoil-dev/trefoil/internal/fault"
@@ -20,7 +21,11 @@ func (s *State) Dataset(name string) (*catalog.Dataset, *catalog.Zone, error) {
 	}
 	ds := s.Rules.Catalog.Dataset(name)
 	if ds == nil {
-		return nil, nil, fault.New(fault.NotFound, "there is no dataset %q", name).WithHint("trefoil access datasets lists them")
+		var names []string
+		for _, ds := range s.Rules.Catalog.Datasets {
+			names = append(names, ds.Name)
+		}
+		return nil, nil, fault.New(fault.NotFound, "there is no dataset %q", name).WithHint("datasets are %s", strings.Join(names, ", "))
 	}
 	return ds, ds.Zone, nil
 }

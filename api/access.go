@@ -88,10 +88,21 @@ func id(prefix byte, s string) (uint64, error) {
 	return seq, nil
 }
 
+// maySee says which requests a caller is shown: an operator all; a person their
+// own, those that are open, because anybody may be asked to approve, and those
+// they approved. The others name colleagues and their cases, which are nobody
+// else's business.
+func (c caller) maySee(r *access.Request) bool {
+	return c.uid != nil || r.Login == c.login || !r.Closed ||
+		slices.ContainsFunc(r.Approvals, func(by access.Consent) bool { return by.Login == c.login })
+}
+
 func (a *API) requests(_ *http.Request, c caller) (any, error) {
 	out := []Request{}
 	for _, r := range a.Register.State().Requests {
-		out = append(out, *a.asked(r))
+		if c.maySee(&r) {
+			out = append(out, *a.asked(r))
+		}
 	}
 	slices.SortFunc(out, func(x, y Request) int { return cmp.Compare(x.Entry, y.Entry) })
 	return out, nil
@@ -103,8 +114,8 @@ func (a *API) showRequest(r *http.Request, c caller) (any, error) {
 		return nil, err
 	}
 	req, ok := a.Register.State().Requests[seq]
-	if !ok {
-		return nil, fault.New(fault.NotFound, "there is no request %s", r.PathValue("id")).WithHint("trefoil access list")
+	if !ok || !c.maySee(&req) {
+		return nil, fault.New(fault.NotFound, "there is no open request %s, and none of yours", r.PathValue("id")).WithHint("trefoil access list")
 	}
 	return a.asked(req), nil
 }
