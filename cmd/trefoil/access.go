@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/trefoil-dev/trefoil/access"
@@ -24,17 +21,17 @@ type accessCmd struct {
 }
 
 type requestCmd struct {
-	connection `embed:""`
-	person     `embed:""`
 	Dataset    string        `arg:"" help:"Dataset of the catalogue."`
+	Purpose    string        `required:"" placeholder:"CODE" help:"What for: a purpose of the rules, such as support."`
+	Case       string        `placeholder:"REFERENCE" help:"Your reference, such as a ticket number."`
+	Subject    []string      `placeholder:"KEY" help:"Key of a person of the case; repeat, or separate by commas."`
 	Lens       string        `default:"masked" help:"clear, masked, pseudonymous or aggregate."`
 	Scope      string        `default:"case" help:"case: the people you name; bulk: everybody in the store."`
-	Purpose    string        `required:"" help:"Purpose code, such as support."`
-	Case       string        `help:"Your reference, such as a ticket number."`
-	Subject    []string      `help:"Key of a person of the case; repeat, or separate by commas."`
-	Site       []string      `help:"Only these sites [all of the dataset]."`
-	For        time.Duration `default:"8h" help:"How long."`
-	Reason     string        `help:"Why, in your words; sealed, for those who review."`
+	Site       []string      `placeholder:"SITE" help:"Only these sites [all of the dataset]."`
+	For        time.Duration `default:"8h" help:"How long, such as 30m or 8h."`
+	Reason     string        `placeholder:"TEXT" help:"Why, in your words; sealed, for those who review."`
+	person     `embed:""`
+	connection `embed:""`
 }
 
 func (c *requestCmd) Run(e *env) error {
@@ -103,10 +100,10 @@ func reasonPart(text string, hash *string) *api.Part {
 }
 
 type verdictCmd struct {
-	connection `embed:""`
-	person     `embed:""`
 	Request    string `arg:"" help:"The request, such as r-aabk."`
-	Reason     string `help:"Why, in your words."`
+	Reason     string `placeholder:"TEXT" help:"Why, in your words; sealed, for those who review."`
+	person     `embed:""`
+	connection `embed:""`
 }
 
 type approveCmd struct {
@@ -122,6 +119,9 @@ type denyCmd struct {
 func (c *denyCmd) Run(e *env) error { return c.give(e, "deny") }
 
 func (c *verdictCmd) give(e *env, verdict string) error {
+	if _, err := sequence('r', c.Request); err != nil {
+		return err
+	}
 	cl, err := c.open(&c.person)
 	if err != nil {
 		return err
@@ -163,159 +163,53 @@ func (p *person) verdict(ctx context.Context, cl *client, verdict string, object
 }
 
 type revokeCmd struct {
-	connection `embed:""`
-	person     `embed:""`
 	Grant      string `arg:"" help:"The grant, such as g-aabk."`
-	Operator   bool   `help:"As operator, by the socket's peer, instead of with your signature."`
-	Reason     string `help:"Why, in your words."`
+	Operator   bool   `help:"As operator, over the socket, instead of with your signature."`
+	Reason     string `placeholder:"TEXT" help:"Why, in your words; sealed, for those who review. With your signature only."`
+	person     `embed:""`
+	connection `embed:""`
 }
 
 func (c *revokeCmd) Run(e *env) error {
+	seq, err := sequence('g', c.Grant)
+	if err != nil {
+		return err
+	}
+	if c.Operator {
+		return c.asOperator(e)
+	}
 	cl, err := c.open(&c.person)
 	if err != nil {
 		return err
 	}
-	seq, err := record.ParseID('g', c.Grant)
-	if err != nil {
-		return fault.New(fault.BadInput, "%s", err)
-	}
-	if c.Operator {
-		var g api.Grant
-		if err := cl.call(e.ctx, "/v1/grants/"+c.Grant+"/revoke", struct{}{}, &g); err != nil {
-			return err
-		}
-	} else if _, err := c.verdict(e.ctx, cl, "revoke", seq, "", c.Reason); err != nil {
+	if _, err := c.verdict(e.ctx, cl, "revoke", seq, "", c.Reason); err != nil {
 		return err
 	}
 	e.printf("grant %s is revoked; its sessions have been cut off\n", c.Grant)
 	return nil
 }
 
-type listCmd struct {
-	connection `embed:""`
-	person     `embed:""`
-	Mine       bool `help:"Only what is yours."`
-	All        bool `help:"Also what is closed, expired or revoked."`
-}
-
-func (c *listCmd) Run(e *env) error {
-	cl, err := c.open(&c.person)
+func (c *revokeCmd) asOperator(e *env) error {
+	if c.Reason != "" {
+		return fault.New(fault.BadInput, "a reason goes with a signature").WithHint("leave out --operator, or --reason")
+	}
+	cl, err := (&socket{Config: c.Config, Socket: c.Socket}).open()
 	if err != nil {
 		return err
-	}
-	var requests []api.Request
-	var grants []api.Grant
-	if err := cl.call(e.ctx, "/v1/requests", nil, &requests); err != nil {
-		return err
-	}
-	if err := cl.call(e.ctx, "/v1/grants", nil, &grants); err != nil {
-		return err
-	}
-	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tSTATE\tLOGIN\tDATASET\tLENS\tPURPOSE\tCASE\tPEOPLE\tUNTIL")
-	for _, r := range requests {
-		if (c.All || r.State == "open") && (!c.Mine || r.Login == c.Login) {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s/%s\t%s\t%s\t%d\t\n", r.ID, r.State, r.Login, r.Dataset, r.Lens, r.Scope, r.Purpose, dash(r.Case), r.People)
-		}
-	}
-	for _, g := range grants {
-		if (c.All || g.State == "in-force") && (!c.Mine || g.Login == c.Login) {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s/%s\t%s\t\t\t%s\n", g.ID, g.State, g.Login, g.Dataset, g.Lens, g.Scope, g.Purpose, stamp(g.Until))
-		}
-	}
-	return w.Flush()
-}
-
-type showCmd struct {
-	connection `embed:""`
-	person     `embed:""`
-	ID         string `arg:"" help:"A request (r-…) or a grant (g-…)."`
-	Secret     bool   `help:"Show the password and how to connect; signed by you and recorded."`
-	Passfile   string `type:"path" help:"With --secret: add the password to this pgpass file instead of printing it."`
-}
-
-func (c *showCmd) Run(e *env) error {
-	cl, err := c.open(&c.person)
-	if err != nil {
-		return err
-	}
-	if c.Secret {
-		return c.secret(e, cl)
-	}
-	if strings.HasPrefix(c.ID, "r-") {
-		var r api.Request
-		if err := cl.call(e.ctx, "/v1/requests/"+c.ID, nil, &r); err != nil {
-			return err
-		}
-		return fields(e, "request", r.ID, "state", r.State, "of", r.Login, "dataset", r.Dataset, "sites", dash(strings.Join(r.Sites, ", ")), "lens", r.Lens+"/"+r.Scope,
-			"purpose", r.Purpose, "case", dash(r.Case), "people", fmt.Sprint(r.People), "asked", stamp(r.Time), "approved by", dash(strings.Join(r.Approvals, ", ")), "grant", dash(r.Grant))
 	}
 	var g api.Grant
-	if err := cl.call(e.ctx, "/v1/grants/"+c.ID, nil, &g); err != nil {
+	if err := cl.call(e.ctx, "/v1/grants/"+c.Grant+"/revoke", struct{}{}, &g); err != nil {
 		return err
 	}
-	return fields(e, "grant", g.ID, "state", g.State, "of", g.Login, "request", g.Request, "lens", g.Lens+"/"+g.Scope, "purpose", g.Purpose,
-		"from", stamp(g.From), "until", stamp(g.Until), "databases", strings.Join(g.Database, ", "))
-}
-
-func (c *showCmd) secret(e *env, cl *client) error {
-	st, err := cl.status(e.ctx)
-	if err != nil {
-		return err
-	}
-	seq, err := record.ParseID('g', c.ID)
-	if err != nil {
-		return fault.New(fault.BadInput, "%s", err)
-	}
-	s, err := c.signed(e.ctx, record.SecretNamespace, record.SignedSecret{Format: record.SecretFormat, Origin: st.Origin, Login: c.Login, Grant: seq, Time: st.Time, Nonce: access.NewNonce()})
-	if err != nil {
-		return err
-	}
-	var out api.Secret
-	if err := cl.call(e.ctx, "/v1/secrets", s, &out); err != nil {
-		return err
-	}
-	host, port, _ := strings.Cut(st.Postgres[0], ":")
-	if c.Passfile != "" {
-		line := fmt.Sprintf("*:%s:*:%s~%s:%s\n", port, c.Login, c.ID, out.Secret)
-		if err := appendFile(c.Passfile, line); err != nil {
-			return err
-		}
-		e.printf("the password is in %s\n", c.Passfile)
-	} else {
-		e.printf("password  %s\n", out.Secret)
-	}
-	for _, db := range out.Grant.Database {
-		e.printf("connect   psql \"host=%s port=%s user=%s~%s dbname=%s sslmode=verify-full\"\n", host, port, c.Login, c.ID, db)
-	}
+	e.printf("grant %s is revoked by the operator; its sessions have been cut off\n", c.Grant)
 	return nil
 }
 
-func appendFile(path, line string) error {
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+// sequence reads the id of a request ('r') or grant ('g').
+func sequence(prefix byte, id string) (uint64, error) {
+	seq, err := record.ParseID(prefix, id)
 	if err != nil {
-		return err
+		return 0, fault.New(fault.BadInput, "%s", err).WithHint("trefoil access list shows them")
 	}
-	_, err = f.WriteString(line)
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	return err
-}
-
-func fields(e *env, pairs ...string) error {
-	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-	for i := 0; i < len(pairs); i += 2 {
-		fmt.Fprintf(w, "%s\t%s\n", pairs[i], pairs[i+1])
-	}
-	return w.Flush()
-}
-
-func stamp(micros int64) string { return time.UnixMicro(micros).UTC().Format("2006-01-02 15:04:05Z") }
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
+	return seq, nil
 }

@@ -3,8 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-
-	"github.com/jackc/pgx/v5"
+	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/trefoil-dev/trefoil/access"
 	"github.com/trefoil-dev/trefoil/app"
@@ -13,9 +14,9 @@ import (
 )
 
 type checkCmd struct {
-	Config       string `short:"c" default:"${config}" env:"TREFOIL_CONFIG" type:"path" help:"Configuration."`
-	AgainstStore string `placeholder:"CONNSTRING" help:"libpq connection string: compare the catalogue with that store."`
-	Dataset      string `help:"With --against-store: which dataset [the only one]."`
+	AgainstStore string `placeholder:"CONNSTRING" help:"libpq connection string, without password: compare the catalogue with that store."`
+	Dataset      string `placeholder:"DATASET" help:"With --against-store: which dataset [the only one]."`
+	Config       string `short:"c" default:"${config}" env:"TREFOIL_CONFIG" type:"path" placeholder:"FILE" help:"Configuration."`
 }
 
 func (c *checkCmd) Run(e *env) error {
@@ -27,8 +28,12 @@ func (c *checkCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	e.printf("configuration and rules are in order: %d datasets, %d policies, %d people; digest %s\n",
-		len(rules.Catalog.Datasets), len(rules.Book.Rules.All()), len(rules.Facts.Directory.Logins()), rules.Digest)
+	e.printf("configuration and rules are in order: %s, %s, %s\n", count(len(rules.Catalog.Datasets), "dataset", "datasets"),
+		count(len(rules.Book.Rules.All()), "policy", "policies"), count(len(rules.Facts.Directory.Logins()), "person", "people"))
+	e.printf("digest %s\n", rules.Digest)
+	for _, name := range strange(cfg, rules) {
+		fmt.Fprintf(e.stderr, "warning: store %s of the catalogue is not under stores: in %s, so its site can't be reached\n", name, c.Config)
+	}
 	if c.AgainstStore == "" {
 		return nil
 	}
@@ -49,6 +54,40 @@ func loadRules(cfg *app.Config) (*access.Rules, error) {
 	return rules, err
 }
 
+// strange lists the stores the catalogue speaks of that the configuration does
+// not know, sorted.
+func strange(cfg *app.Config, rules *access.Rules) []string {
+	var missing []string
+	for _, ds := range rules.Catalog.Datasets {
+		for _, site := range ds.Sites {
+			if _, ok := cfg.Stores[site.Store]; !ok && ds.Zone.Name == cfg.Zone {
+				missing = append(missing, site.Store)
+			}
+		}
+	}
+	slices.Sort(missing)
+	return slices.Compact(missing)
+}
+
+// noDataset says which datasets there are instead.
+func noDataset(rules *access.Rules, name string) error {
+	var names []string
+	for _, ds := range rules.Catalog.Datasets {
+		names = append(names, ds.Name)
+	}
+	if name == "" {
+		return fault.New(fault.BadInput, "the catalogue has several datasets").WithHint("name one with --dataset: %s", strings.Join(names, ", "))
+	}
+	return fault.New(fault.BadInput, "the catalogue has no dataset %q", name).WithHint("its datasets are %s", strings.Join(names, ", "))
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		many = one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
 func (c *checkCmd) against(e *env, rules *access.Rules) error {
 	name := c.Dataset
 	if name == "" && len(rules.Catalog.Datasets) == 1 {
@@ -56,11 +95,11 @@ func (c *checkCmd) against(e *env, rules *access.Rules) error {
 	}
 	ds := rules.Catalog.Dataset(name)
 	if ds == nil {
-		return fault.New(fault.BadInput, "the catalogue has no dataset %q", name).WithHint("name it with --dataset")
+		return noDataset(rules, name)
 	}
-	conn, err := pgx.Connect(e.ctx, c.AgainstStore)
+	conn, err := connectStore(e.ctx, "--against-store", c.AgainstStore)
 	if err != nil {
-		return fault.New(fault.StoreAway, "the store does not let us in: %w", err)
+		return err
 	}
 	defer conn.Close(context.Background())
 	r, err := lens.Against(e.ctx, conn, ds)

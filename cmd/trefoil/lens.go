@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -22,19 +23,16 @@ type lensCmd struct {
 
 // storeFlags say which store, and as whom: its administrator.
 type storeFlags struct {
-	Config  string `short:"c" default:"${config}" env:"TREFOIL_CONFIG" type:"path" help:"Configuration."`
 	Dataset string `arg:"" help:"Dataset of the catalogue."`
-	Site    string `required:"" help:"Site whose store is meant."`
+	Site    string `required:"" placeholder:"SITE" help:"Site whose store is meant."`
 	Admin   string `required:"" env:"TREFOIL_ADMIN" placeholder:"CONNSTRING" help:"libpq connection string of a superuser, without password: give that in PGPASSWORD or a pgpass file."`
+	Config  string `short:"c" default:"${config}" env:"TREFOIL_CONFIG" type:"path" placeholder:"FILE" help:"Configuration."`
 }
 
 // open reads the catalogue's file and connects.
 func (f *storeFlags) open(ctx context.Context) (*app.Config, *catalog.Dataset, string, *pgx.Conn, error) {
 	fail := func(err error) (*app.Config, *catalog.Dataset, string, *pgx.Conn, error) {
 		return nil, nil, "", nil, err
-	}
-	if strings.Contains(f.Admin, "password=") {
-		return fail(fault.New(fault.BadInput, "a password on the command line can be read by everybody on this machine").WithHint("put it into PGPASSWORD or ~/.pgpass"))
 	}
 	cfg, err := app.LoadConfig(f.Config)
 	if err != nil {
@@ -45,12 +43,19 @@ func (f *storeFlags) open(ctx context.Context) (*app.Config, *catalog.Dataset, s
 		return fail(err)
 	}
 	ds := rules.Catalog.Dataset(f.Dataset)
-	if ds == nil || ds.Site(f.Site) == nil {
-		return fail(fault.New(fault.BadInput, "the catalogue has no dataset %q at site %q", f.Dataset, f.Site))
+	if ds == nil {
+		return fail(noDataset(rules, f.Dataset))
 	}
-	conn, err := pgx.Connect(ctx, f.Admin)
+	if ds.Site(f.Site) == nil {
+		var sites []string
+		for _, s := range ds.Sites {
+			sites = append(sites, s.Name)
+		}
+		return fail(fault.New(fault.BadInput, "dataset %s is not at a site %q", ds.Name, f.Site).WithHint("its sites are %s", strings.Join(sites, ", ")))
+	}
+	conn, err := connectStore(ctx, "--admin", f.Admin)
 	if err != nil {
-		return fail(fault.New(fault.StoreAway, "the store does not let us in: %w", err))
+		return fail(err)
 	}
 	return cfg, ds, ds.Site(f.Site).Store, conn, nil
 }
@@ -143,7 +148,12 @@ func (c *dropLensCmd) Run(e *env) error {
 		return err
 	}
 	defer conn.Close(context.Background())
-	if err := lens.Drop(e.ctx, conn, ds.Name, lens.DropOptions{Unfence: c.Unfence, Sessions: c.Sessions}); err != nil {
+	err = lens.Drop(e.ctx, conn, ds.Name, lens.DropOptions{Unfence: c.Unfence, Sessions: c.Sessions})
+	var f *fault.Error
+	if errors.As(err, &f) && f.Kind == fault.Conflict && !c.Sessions {
+		return f.WithHint("wait for them to end, or add --sessions")
+	}
+	if err != nil {
 		return err
 	}
 	e.printf("store %s has no lenses of %s any more\n", store, ds.Name)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -14,21 +15,24 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/trefoil-dev/trefoil/app"
+	"github.com/trefoil-dev/trefoil/internal/durable"
 	"github.com/trefoil-dev/trefoil/internal/fault"
 )
 
-// cli is the whole command line.
+// cli is the whole command line, in the order of a user's work: look at it, run
+// it, ask for access, check what was recorded.
 type cli struct {
-	Init    initCmd    `cmd:"" help:"Make a directory with a commented trefoil.yaml, keys and a new log."`
-	Check   checkCmd   `cmd:"" help:"Validate configuration and rules; with --against-store list what a store has unclassified."`
-	Serve   serveCmd   `cmd:"" help:"Run the log, the gate and the API of one zone."`
-	Publish publishCmd `cmd:"" help:"Put the rules' files in force."`
-	Enrol   enrolCmd   `cmd:"" help:"Bind a person's SSH key to their login."`
-	Access  accessCmd  `cmd:"" help:"Ask for access, approve, deny, revoke, list, show."`
-	Lens    lensCmd    `cmd:"" help:"Fence a store and give it its lenses."`
-	Log     logCmd     `cmd:"" help:"Verify, show, prove and follow the log."`
-	Demo    demoCmd    `cmd:"" help:"Two real PostgreSQL stores, a story, and a gate to try."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Demo    demoCmd    `cmd:"" group:"Try it:" help:"Two real PostgreSQL stores, a story, and a gate to try."`
+	Init    initCmd    `cmd:"" group:"Run a zone (operators):" help:"Make a directory with a commented trefoil.yaml, keys and a new log."`
+	Check   checkCmd   `cmd:"" group:"Run a zone (operators):" help:"Validate configuration and rules; with --against-store list what a store has unclassified."`
+	Lens    lensCmd    `cmd:"" group:"Run a zone (operators):" help:"Fence a store and give it its lenses."`
+	Serve   serveCmd   `cmd:"" group:"Run a zone (operators):" help:"Run the log, the gate and the API of one zone."`
+	Publish publishCmd `cmd:"" group:"Run a zone (operators):" help:"Put the rules' files in force."`
+	Enrol   enrolCmd   `cmd:"" group:"Run a zone (operators):" help:"Bind a person's SSH key to their login."`
+	Index   indexCmd   `cmd:"" group:"Run a zone (operators):" help:"The tables behind 'log search'."`
+	Access  accessCmd  `cmd:"" group:"Ask for access, and decide about it (staff):" help:"Ask for access, approve, deny, revoke, list, show."`
+	Log     logCmd     `cmd:"" group:"Check what was recorded (anybody):" help:"Verify, show, prove and follow the log."`
+	Version versionCmd `cmd:"" group:"Other:" help:"Print the version."`
 }
 
 // env is what every command runs in.
@@ -49,17 +53,29 @@ func (versionCmd) Run(e *env) error {
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// run is main with its surroundings given. Exit codes: 0 done, 1 refused or
-// verification failed, 2 usage or configuration, 3 unavailable.
+const description = `Trefoil makes data-sovereignty promises checkable: staff read personal data only through a gate that decides, records before it releases, and can be recomputed by an outsider.
+
+Exit codes: 0 done; 1 refused, or verification failed; 2 usage or configuration; 3 unavailable.`
+
+// newParser describes the command line to kong. exit is told of --help.
+func newParser(stdout, stderr io.Writer, exit func(int)) (*kong.Kong, error) {
+	return kong.New(&cli{}, kong.Name("trefoil"), kong.Writers(stdout, stderr), kong.Exit(exit), kong.Description(description),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Vars{"config": "trefoil.yaml", "env_user": os.Getenv("USER")})
+}
+
+// run is main with its surroundings given. Without arguments it prints the help.
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal ends us at once
+	for _, name := range []string{"TREFOIL_CONFIG", "TREFOIL_SOCKET", "TREFOIL_URL", "TREFOIL_CA", "TREFOIL_LOGIN", "TREFOIL_KEY", "TREFOIL_ADMIN"} {
+		if os.Getenv(name) == "" {
+			os.Unsetenv(name) // kong would take an empty path for this directory
+		}
+	}
 	exit := -1
-	parser, err := kong.New(&cli{}, kong.Name("trefoil"), kong.UsageOnError(), kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { exit = code }),
-		kong.Description("Trefoil makes data-sovereignty promises checkable: staff read personal data only through a gate that decides, records before it releases, and can be recomputed by an outsider."),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Vars{"config": "trefoil.yaml", "env_user": os.Getenv("USER")})
+	parser, err := newParser(stdout, stderr, func(code int) { exit = code })
 	if err != nil {
 		fmt.Fprintln(stderr, "trefoil:", err)
 		return 2
@@ -72,10 +88,21 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exit
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "trefoil: %s\nhint: trefoil --help, or trefoil COMMAND --help\n", err)
+		fmt.Fprintf(stderr, "trefoil: %s\nhint: %s --help\n", err, path(err))
 		return 2
 	}
 	return report(stderr, k.Run(&env{ctx: ctx, stdout: stdout, stderr: stderr}))
+}
+
+// path is the command that was being read when the line stopped making sense.
+func path(err error) string {
+	var p *kong.ParseError
+	if errors.As(err, &p) && p.Context != nil {
+		if node := p.Context.Selected(); node != nil {
+			return node.FullPath()
+		}
+	}
+	return "trefoil"
 }
 
 // errRefused makes exit code 1 of what a command has already printed.
@@ -89,11 +116,7 @@ func report(w io.Writer, err error) int {
 	if errors.Is(err, errRefused) {
 		return 1
 	}
-	var f *fault.Error
-	if !errors.As(err, &f) {
-		fmt.Fprintf(w, "trefoil: %s\n", err)
-		return 1
-	}
+	f := explained(err)
 	fmt.Fprintf(w, "trefoil: %s\n", f.Message)
 	for _, d := range f.Detail {
 		fmt.Fprintf(w, "  %s\n", d)
@@ -102,10 +125,28 @@ func report(w io.Writer, err error) int {
 		fmt.Fprintf(w, "hint: %s\n", f.Hint)
 	}
 	switch f.Kind {
-	case fault.BadInput, fault.Conflict:
+	case fault.BadInput, fault.TooLarge:
 		return 2
 	case fault.StoreAway, fault.NotRecorded, fault.NoLease, fault.Stopping, fault.TooMany:
 		return 3
 	}
 	return 1
+}
+
+// explained gives the errors of libraries a row of the table. What is left is
+// said as it is, because who runs a command may see everything it meets.
+func explained(err error) *fault.Error {
+	var f *fault.Error
+	var file *fs.PathError
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.Is(err, context.Canceled):
+		return fault.New(fault.Denied, "interrupted")
+	case errors.Is(err, durable.ErrLocked):
+		return fault.New(fault.Stopping, "%s", err).WithHint("one instance serves a data_dir; that one answers: trefoil access list")
+	case errors.As(err, &file):
+		return fault.New(fault.BadInput, "%s", err)
+	}
+	return fault.New(fault.Internal, "%s", err)
 }

@@ -5,11 +5,12 @@ import (
 
 	"github.com/trefoil-dev/trefoil/api"
 	"github.com/trefoil-dev/trefoil/app"
+	"github.com/trefoil-dev/trefoil/identity"
 	"github.com/trefoil-dev/trefoil/internal/fault"
 )
 
 type publishCmd struct {
-	connection `embed:""`
+	socket `embed:""`
 }
 
 func (c *publishCmd) Run(e *env) error {
@@ -17,16 +18,24 @@ func (c *publishCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	sources, err := cfg.Sources()
+	rules, err := loadRules(cfg)
 	if err != nil {
 		return err
 	}
-	cl, err := c.open(nil)
+	cl, err := c.open()
 	if err != nil {
 		return err
+	}
+	st, err := cl.status(e.ctx)
+	if err != nil {
+		return err
+	}
+	if st.Rules == rules.Digest.String() {
+		e.printf("rules %s are in force already; nothing was recorded\n", st.Rules)
+		return nil
 	}
 	var out api.Published
-	if err := cl.call(e.ctx, "/v1/rules", api.Rules{Sources: sources}, &out); err != nil {
+	if err := cl.call(e.ctx, "/v1/rules", api.Rules{Sources: rules.Sources}, &out); err != nil {
 		return err
 	}
 	e.printf("rules %s are in force since entry %d\n", out.Digest, out.Entry)
@@ -35,17 +44,20 @@ func (c *publishCmd) Run(e *env) error {
 }
 
 type enrolCmd struct {
-	connection `embed:""`
-	Login      string `arg:"" help:"Login of the staff directory."`
-	Key        string `required:"" type:"path" help:"Their public key file, such as id_ed25519.pub."`
+	socket `embed:""`
+	Login  string `arg:"" help:"Login of the staff directory."`
+	Key    string `required:"" type:"path" placeholder:"FILE" help:"Their public key, such as ~/.ssh/id_ed25519.pub."`
 }
 
 func (c *enrolCmd) Run(e *env) error {
 	key, err := os.ReadFile(c.Key)
 	if err != nil {
-		return fault.New(fault.BadInput, "%s", err)
+		return err
 	}
-	cl, err := c.open(nil)
+	if _, _, err := identity.ParseAuthorizedKey(key); err != nil { // a private key does not leave this process
+		return fault.New(fault.BadInput, "%s: %s", c.Key, err).WithHint("give the .pub file that ssh-keygen made")
+	}
+	cl, err := c.open()
 	if err != nil {
 		return err
 	}
