@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -25,4 +26,24 @@ func TestAppendAllocatesNothing(t *testing.T) {
 	if n != 0 || l.next != 1001 {
 		t.Errorf("%d entries with %v allocations each", l.next, n)
 	}
+}
+
+// BenchmarkSync is the disk's part of an append: one frame, one sync.
+func BenchmarkSync(b *testing.B) {
+	w := &wal{dir: b.TempDir(), segment: 64 << 20, fsync: true}
+	frame := append(beginFrame(nil), make([]byte, 700)...)
+	endFrame(frame, 0, 0, 0)
+	took := make([]time.Duration, 0, b.N)
+	for seq := uint64(0); b.Loop(); seq++ {
+		begin := time.Now()
+		if err := w.write(frame, seq); err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, time.Since(begin))
+	}
+	w.file.Close()
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Nanoseconds())/1e3, "p50-µs")
+	b.ReportMetric(float64(took[len(took)*9/10].Nanoseconds())/1e3, "p90-µs")
+	b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds())/1e3, "p99-µs")
 }

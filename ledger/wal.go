@@ -57,14 +57,20 @@ func parseFrame(b []byte) (seq, base uint64, entry []byte, ok bool) {
 	return binary.BigEndian.Uint64(b[12:]), binary.BigEndian.Uint64(b[20:]), b[frameHeader:end:end], true
 }
 
-// wal is the write side: one active segment, preallocated so that an append
-// changes no metadata.
+// zeroAhead is how far beyond the last frame a segment is zeroed. An append into
+// blocks written before changes no metadata, and its sync waits for no journal;
+// space that is only allocated would not do.
+const zeroAhead = 1 << 20
+
+// wal is the write side: one active segment, allocated in full so that it can't
+// run out of space in its middle.
 type wal struct {
 	dir     string
 	segment int64 // bytes a new segment is given
 	fsync   bool
 	file    *os.File
 	off     int64
+	zeroed  int64 // written up to here, with frames or zeros
 	size    int64
 }
 
@@ -100,7 +106,14 @@ func (w *wal) write(group []byte, first uint64) error {
 			return err
 		}
 	}
-	if _, err := w.file.WriteAt(group, w.off); err != nil {
+	_, err := w.file.WriteAt(group, w.off)
+	if end := w.off + int64(len(group)); err == nil && end > w.zeroed {
+		ahead := min(w.size, end+zeroAhead)
+		if _, err = w.file.WriteAt(make([]byte, ahead-end), end); err == nil {
+			w.zeroed = ahead
+		}
+	}
+	if err != nil {
 		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 			return fmt.Errorf("%w: %v", ErrNoSpace, err)
 		}
@@ -154,7 +167,7 @@ func (w *wal) rotate(first uint64, need int64) error {
 	if w.file != nil {
 		w.file.Close()
 	}
-	w.file, w.off, w.size = f, 0, size
+	w.file, w.off, w.zeroed, w.size = f, 0, 0, size
 	return nil
 }
 
@@ -260,7 +273,7 @@ func (w *wal) resume(path string, off, size int64) error {
 		f.Close()
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	w.file, w.off, w.size = f, off, size
+	w.file, w.off, w.zeroed, w.size = f, off, off, size
 	return nil
 }
 
