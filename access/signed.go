@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/ssh"
 
@@ -82,7 +84,7 @@ func committed(names []string, parts []record.Part, reasonHash string, reason *r
 			return fault.New(fault.BadInput, "person %d is not the one that was signed for", i)
 		}
 		key := string(p.Data)
-		if key == "" || len(key) > maxKeyBytes || strings.ContainsRune(key, 0) {
+		if key == "" || len(key) > maxKeyBytes || !plainText(key) {
 			return fault.New(fault.BadInput, "person %d has no usable key", i)
 		}
 		if seen[key] {
@@ -90,10 +92,21 @@ func committed(names []string, parts []record.Part, reasonHash string, reason *r
 		}
 		seen[key] = true
 	}
+	if reason != nil && !plainText(string(reason.Data)) {
+		return fault.New(fault.BadInput, "the reason is not plain text in UTF-8")
+	}
 	if (reasonHash == "") != (reason == nil) || reason != nil && (reason.Name != record.PartReason || reason.Hash().String() != reasonHash || len(reason.Data) > maxReason) {
 		return fault.New(fault.BadInput, "the reason is not the one that was signed, or longer than %d bytes", maxReason)
 	}
 	return nil
+}
+
+// plainText says whether s is UTF-8 without control characters other than tab
+// and line ends: nothing a person writes can look like a frame of the log.
+func plainText(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.IsControl(r) && r != '\t' && r != '\n' && r != '\r'
+	})
 }
 
 // NewSubject makes the part that names one person.
