@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/trefoil-dev/trefoil/access"
+	"github.com/trefoil-dev/trefoil/index"
 	"github.com/trefoil-dev/trefoil/internal/fault"
 	"github.com/trefoil-dev/trefoil/proof"
 	"github.com/trefoil-dev/trefoil/record"
@@ -32,10 +33,18 @@ type Log interface {
 	Source() proof.Source
 }
 
+// Index answers what would otherwise need the whole log to be read.
+type Index interface {
+	Search(ctx context.Context, q index.Query) (index.Answer, error)
+	Status() index.Status
+	Rebuild(ctx context.Context) (index.Status, error)
+}
+
 // Config is what an API is made of.
 type Config struct {
 	Register *access.Register
 	Log      Log
+	Index    Index
 	Secret   func(grant uint64) string
 	Sessions func() int
 	Clock    func() time.Time
@@ -76,6 +85,9 @@ func (a *API) Operator() http.Handler {
 	a.handle(mux, "POST /v1/grants/{id}/revoke", peerOf, (*API).revoke)
 	a.handle(mux, "GET /v1/entries/{seq}", peerOf, (*API).entry)
 	a.handle(mux, "GET /v1/entries", peerOf, (*API).entries)
+	a.handle(mux, "GET /v1/search", peerOf, (*API).search)
+	a.handle(mux, "GET /v1/index", peerOf, (*API).indexStatus)
+	a.handle(mux, "POST /v1/index/rebuild", peerOf, (*API).rebuild)
 	return mux
 }
 

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/trefoil-dev/trefoil/api"
 	"github.com/trefoil-dev/trefoil/gate"
 	"github.com/trefoil-dev/trefoil/gate/pggate"
+	"github.com/trefoil-dev/trefoil/index"
 	"github.com/trefoil-dev/trefoil/internal/fault"
 	"github.com/trefoil-dev/trefoil/ledger"
 	"github.com/trefoil-dev/trefoil/record"
@@ -47,6 +49,7 @@ type App struct {
 	register *access.Register
 	gate     *gate.Gate
 	pg       *pggate.Gate
+	index    *index.Index
 	api      *api.API
 	cert     atomic.Pointer[tls.Certificate]
 	stores   map[string]*gate.PGStore
@@ -114,7 +117,8 @@ func New(cfg *Config, deps Deps) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.api = api.New(api.Config{Register: a.register, Log: a.ledger, Secret: gate.Seed(seed).Secret, Clock: deps.Clock,
+	a.index = index.New(index.Options{Path: filepath.Join(opt.Dir, "index.db"), Log: a.ledger, Key: indexKey(opt.Master), Logger: deps.Logger})
+	a.api = api.New(api.Config{Register: a.register, Log: a.ledger, Index: a.index, Secret: gate.Seed(seed).Secret, Clock: deps.Clock,
 		Zone: cfg.Zone, Logger: deps.Logger, Sessions: a.pg.Sessions, Postgres: cfg.Listen.Postgres})
 	return a, a.recordStart(interrupted, !deps.NoFsync)
 }
@@ -191,6 +195,7 @@ func (a *App) Start() error {
 		return err
 	}
 	a.run(func() error { a.gate.Run(ctx); return nil })
+	a.run(func() error { a.index.Run(ctx); return nil })
 	a.run(func() error {
 		select {
 		case <-ctx.Done():

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"crypto/tls"
 	"encoding/base64"
 	"io/fs"
@@ -127,3 +129,12 @@ func (c *Config) Evidence() ([32]byte, error) { return readSeed(c.Path(c.Keys.Ev
 
 // ReadSeed reads a file of 32 bytes in base64.
 func ReadSeed(path string) ([32]byte, error) { return readSeed(path) }
+
+// indexKey hashes people's keys in the index. Whoever has the evidence master
+// can read them in the evidence itself.
+func indexKey(master [32]byte) (key [32]byte) {
+	h := hmac.New(sha256.New, master[:])
+	h.Write([]byte("trefoil/index/v1"))
+	h.Sum(key[:0])
+	return key
+}

@@ -54,7 +54,7 @@ const (
 // is searched, if the index gets there in a few seconds; Answer.Indexed tells.
 func (x *Index) Search(ctx context.Context, q Query) (Answer, error) {
 	if q.Limit < 1 || q.Limit > MaxLimit {
-		return Answer{}, fault.New(fault.BadInput, "a search gives 1 to %d entries, not %d", MaxLimit, q.Limit)
+		return Answer{}, fault.New(fault.BadInput, "a search gives 1 to %d entries at a time", MaxLimit).WithHint("--before gives those before an entry")
 	}
 	if q.Kind != "" && !slices.Contains(record.Kinds(), q.Kind) {
 		return Answer{}, fault.New(fault.BadInput, "there is no kind of entry %q", q.Kind).WithHint("kinds are %v", record.Kinds())
