@@ -12,10 +12,16 @@ import (
 // waits for it.
 const cancelTimeout = 5 * time.Second
 
+// Bytes of a cancel key: 4 are all that protocol 3.0 has room for.
+const (
+	shortKey = 4
+	longKey  = 32
+)
+
 // enter gives a session its process id and cancel key, random and the gate's own:
 // the store's never leave the gate. false when the gate is stopping.
 func (g *Gate) enter(r *relay) bool {
-	_, _ = rand.Read(r.key[:])
+	_, _ = rand.Read(r.key)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for {
@@ -47,11 +53,13 @@ func (g *Gate) cancelRequest(b []byte) {
 	g.mu.Lock()
 	r := g.sessions[pid]
 	g.mu.Unlock()
-	var want [4]byte
-	if r != nil {
+	want := make([]byte, len(key))
+	if r != nil && len(r.key) == len(key) { // the length is no secret
 		want = r.key
+	} else {
+		r = nil
 	}
-	if subtle.ConstantTimeCompare(want[:], key) != 1 || r == nil {
+	if subtle.ConstantTimeCompare(want, key) != 1 || r == nil {
 		return
 	}
 	r.cancelling.Lock()

@@ -1,7 +1,8 @@
 // Package pggate speaks the PostgreSQL wire protocol (frontend/backend protocol
-// 3.0) in front of a store: psql, drivers and desktop tools log in here, over TLS
-// and with SCRAM-SHA-256, and are relayed to a store in which their session has a
-// login role of its own that sees one lens and nothing else.
+// 3.0, and 3.2 for clients that ask) in front of a store: psql, drivers and desktop
+// tools log in here, over TLS and with SCRAM-SHA-256 or -PLUS, and are relayed to a
+// store in which their session has a login role of its own that sees one lens and
+// nothing else.
 //
 // Three things happen here and nowhere else:
 //

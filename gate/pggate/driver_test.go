@@ -1,7 +1,9 @@
 package pggate
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"slices"
 	"strings"
@@ -114,8 +116,17 @@ func TestTheDeskCanRefuseAStatement(t *testing.T) {
 }
 
 func TestPgxCancels(t *testing.T) {
-	w := newWorld(t)
-	c := w.connect("")
+	for version, size := range map[string]int{"3.0": 4, "3.2": 32} {
+		t.Run(version, func(t *testing.T) {
+			w := newWorld(t)
+			c := w.connect("&max_protocol_version=" + version)
+			equal(t, "bytes of the key", len(c.PgConn().SecretKey()), size)
+			cancels(t, w, c)
+		})
+	}
+}
+
+func cancels(t *testing.T, w *world, c *pgx.Conn) {
 	done := make(chan error, 1)
 	go func() {
 		_, err := c.PgConn().Exec(context.Background(), "select pg_sleep(60)").ReadAll()
@@ -142,13 +153,21 @@ func TestPgxCancels(t *testing.T) {
 
 func TestAForeignCancelKeyDoesNothing(t *testing.T) {
 	w := newWorld(t)
-	c := w.connect("")
-	pid, key := c.PgConn().PID(), c.PgConn().SecretKey()
-	key[0] ^= 1
-	w.gate.cancelRequest(append([]byte{byte(pid >> 24), byte(pid >> 16), byte(pid >> 8), byte(pid)}, key...))
-	w.gate.cancelRequest([]byte{0, 0, 0, 1, 0, 0, 0, 0})
-	w.gate.cancelRequest([]byte{0, 0, 0, 0, 0, 0, 0, 0})
-	equal(t, "cancels", w.session(0).cancels.Load(), 0)
+	for i, version := range []string{"3.0", "3.2"} {
+		c := w.connect("&max_protocol_version=" + version).PgConn()
+		own := binary.BigEndian.AppendUint32(nil, c.PID())
+		key := c.SecretKey()
+		other := bytes.Clone(key)
+		other[len(other)-1] ^= 1
+		for _, key := range [][]byte{other, key[:len(key)-1], append(bytes.Clone(key), 0), make([]byte, 4), make([]byte, 32), {}} {
+			w.gate.cancelRequest(append(bytes.Clone(own), key...))
+		}
+		w.gate.cancelRequest(append([]byte{0, 0, 0, 1}, key...))
+		w.gate.cancelRequest(append([]byte{0, 0, 0, 0}, key...))
+		equal(t, "cancels", w.session(i).cancels.Load(), 0)
+		w.gate.cancelRequest(append(bytes.Clone(own), key...))
+		equal(t, "cancels with the key itself", w.session(i).cancels.Load(), 1)
+	}
 }
 
 func TestErrorsAreRedacted(t *testing.T) {

@@ -33,15 +33,19 @@ func FuzzStartup(f *testing.F) {
 
 // FuzzSCRAM: nothing but the right proof is ever accepted, and nothing panics.
 func FuzzSCRAM(f *testing.F) {
-	f.Add([]byte("n,,n=,r=rOprNGfwEbeRWgbNEkqO"), []byte("c=biws,r=x,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="))
-	f.Add([]byte("y,,n=user,r=abcdefgh,x=1"), []byte("c=eSws,r=x,p=AAAA"))
-	f.Add([]byte("p=tls-server-end-point,,n=,r=abcdefgh"), []byte(""))
+	f.Add(scramMechanism, []byte("n,,n=,r=rOprNGfwEbeRWgbNEkqO"), []byte("c=biws,r=x,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="))
+	f.Add(scramMechanism, []byte("y,,n=user,r=abcdefgh,x=1"), []byte("c=eSws,r=x,p=AAAA"))
+	f.Add(scramPlus, []byte("p=tls-server-end-point,,n=,r=abcdefgh"), []byte("c=cD10bHMtc2VydmVyLWVuZC1wb2ludCwsYm91bmQ=,r=x,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="))
+	f.Add(scramPlus, []byte("p=tls-exporter,,n=,r=abcdefgh"), []byte(""))
 	c := Credentials{Salt: []byte("salt"), Iterations: 4096}
 	c.Candidates = []Keys{keysOf("secret", c, 1)}
-	f.Fuzz(func(t *testing.T, first, final []byte) {
-		x := newScram(c)
-		if _, err := x.first(first); err != nil {
+	f.Fuzz(func(t *testing.T, mechanism string, first, final []byte) {
+		x := newScram(c, channel{endPoint: []byte("bound")})
+		if _, err := x.first(mechanism, first); err != nil {
 			return
+		}
+		if x.gs2[0] == 'y' {
+			t.Errorf("a downgrade was accepted: %q", first)
 		}
 		// Let the nonce match, so that what follows is looked at as well.
 		final = bytes.Replace(final, []byte("r=x"), append([]byte("r="), x.nonce...), 1)

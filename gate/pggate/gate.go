@@ -60,8 +60,11 @@ func New(cfg Config) (*Gate, error) {
 	if cfg.Desk == nil || cfg.Log == nil {
 		return nil, errors.New("pggate: Desk and Log are required")
 	}
-	if cfg.TLS == nil || len(cfg.TLS.Certificates) == 0 && cfg.TLS.GetCertificate == nil && cfg.TLS.GetConfigForClient == nil {
+	if cfg.TLS == nil || len(cfg.TLS.Certificates) == 0 && cfg.TLS.GetCertificate == nil {
 		return nil, errors.New("pggate: a TLS certificate is required")
+	}
+	if cfg.TLS.GetConfigForClient != nil {
+		return nil, errors.New("pggate: GetConfigForClient would hide which certificate a client was shown; use GetCertificate")
 	}
 	cfg.MaxSessions = orDefault(cfg.MaxSessions, 500)
 	cfg.MaxPerSource = orDefault(cfg.MaxPerSource, 64)
@@ -71,12 +74,8 @@ func New(cfg Config) (*Gate, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	t := cfg.TLS.Clone()
-	t.NextProtos = []string{alpn}
-	t.MinVersion = max(t.MinVersion, tls.VersionTLS12)
-	t.DynamicRecordSizingDisabled = true // results are gathered into large writes anyway
 	g := &Gate{
-		desk: cfg.Desk, log: cfg.Log, tls: t, maxMessage: cfg.MaxMessage, cfg: cfg, logger: cfg.Logger,
+		desk: cfg.Desk, log: cfg.Log, tls: serverTLS(cfg.TLS), maxMessage: cfg.MaxMessage, cfg: cfg, logger: cfg.Logger,
 		listeners: map[net.Listener]bool{}, strangers: map[netip.Addr]int{}, waiting: map[net.Conn]bool{}, sessions: map[uint32]*relay{},
 	}
 	g.chunks.New = func() any { return new([downBuffer]byte) }

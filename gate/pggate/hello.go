@@ -1,6 +1,7 @@
 package pggate
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
@@ -23,6 +24,8 @@ type hello struct {
 	client  *tls.Conn
 	startup []byte // the packet without its length
 	cancel  []byte // a CancelRequest's body after the code, instead
+
+	version uint32 // the protocol agreed on
 }
 
 // greet reads up to the startup packet, over TLS always. It reads exactly as many
@@ -52,9 +55,9 @@ func (g *Gate) greet(raw net.Conn) (*hello, *fault.Error, error) {
 			}
 			h, err := g.secure(raw, nil, false)
 			return h, nil, err
-		case size == 16 && code == codeCancel:
+		case isCancel(size, code):
 			// libpq before 17 sends it in plaintext, also for TLS connections.
-			h := &hello{cancel: make([]byte, 8)}
+			h := &hello{cancel: make([]byte, size-8)}
 			_, err := io.ReadFull(raw, h.cancel)
 			return h, nil, err
 		case code>>16 == 3 && size <= maxStartup:
@@ -71,12 +74,8 @@ var errNoTLS = fault.New(fault.Protocol, "no TLS")
 
 // secure completes TLS and reads the packet inside it.
 func (g *Gate) secure(raw net.Conn, prefix []byte, direct bool) (*hello, error) {
-	h := &hello{wire: &wireConn{Conn: raw, pool: &g.gather}}
-	var under net.Conn = h.wire
-	if len(prefix) > 0 {
-		under = &prefixConn{Conn: h.wire, prefix: append([]byte(nil), prefix...)}
-	}
-	h.client = tls.Server(under, g.tls)
+	h := &hello{wire: &wireConn{Conn: raw, pool: &g.gather, in: bytes.Clone(prefix)}}
+	h.client = tls.Server(h.wire, g.tls)
 	ctx, cancel := context.WithTimeout(g.ctx, g.cfg.HandshakeTimeout)
 	defer cancel()
 	if err := h.client.HandshakeContext(ctx); err != nil {
@@ -92,8 +91,8 @@ func (g *Gate) secure(raw net.Conn, prefix []byte, direct bool) (*hello, error) 
 	}
 	size, code := binary.BigEndian.Uint32(b[:]), binary.BigEndian.Uint32(b[4:])
 	switch {
-	case size == 16 && code == codeCancel:
-		h.cancel = make([]byte, 8)
+	case isCancel(size, code):
+		h.cancel = make([]byte, size-8)
 		_, err := io.ReadFull(h.client, h.cancel)
 		return h, err
 	case size < 9 || size > maxStartup || code == codeTLS || code == codeGSS:
@@ -103,6 +102,11 @@ func (g *Gate) secure(raw net.Conn, prefix []byte, direct bool) (*hello, error) 
 	copy(h.startup, b[4:])
 	_, err := io.ReadFull(h.client, h.startup[4:])
 	return h, err
+}
+
+// isCancel recognises a CancelRequest: a process id and a key of 4 to 256 bytes.
+func isCancel(size, code uint32) bool {
+	return code == codeCancel && size >= 12+shortKey && size <= 12+256
 }
 
 // tlsError marks a failed handshake, after which nothing can be said to the client.

@@ -83,22 +83,28 @@ func (g *Gate) authenticate(h *hello, from netip.AddrPort) (Login, error) {
 	}
 	var b []byte
 	if s.negotiate {
-		b = negotiateMessage(b, s.unknown)
+		b = negotiateMessage(b, s.version, s.unknown)
 	}
-	b = authMessage(b, 10, append([]byte(scramMechanism), 0, 0))
-	if _, err := h.client.Write(b); err != nil {
+	h.version = s.version
+	bind := newChannel(h.wire.shown, h.client.ConnectionState())
+	var mechanisms []byte
+	if bind.offered() {
+		mechanisms = append(append(mechanisms, scramPlus...), 0)
+	}
+	mechanisms = append(append(mechanisms, scramMechanism...), 0, 0)
+	if _, err := h.client.Write(authMessage(b, 10, mechanisms)); err != nil {
 		return Login{}, err
 	}
-	x := newScram(g.desk.Lookup(s.user, s.database))
+	x := newScram(g.desk.Lookup(s.user, s.database), bind)
 	msg, err := readPassword(h.client)
 	if err != nil {
 		return Login{}, err
 	}
-	initial, ok := saslInitial(msg)
+	mechanism, initial, ok := saslInitial(msg)
 	if !ok {
 		return Login{}, badScram("SASLInitialResponse")
 	}
-	reply, why := x.first(initial)
+	reply, why := x.first(mechanism, initial)
 	if why != nil {
 		return Login{}, why
 	}
@@ -143,13 +149,13 @@ func readPassword(r io.Reader) ([]byte, error) {
 }
 
 // saslInitial takes a SASLInitialResponse apart: mechanism, length, data.
-func saslInitial(b []byte) ([]byte, bool) {
-	mechanism, rest, ok := cut(b)
-	if !ok || string(mechanism) != scramMechanism {
-		return nil, false
+func saslInitial(b []byte) (mechanism string, data []byte, ok bool) {
+	name, rest, ok := cut(b)
+	if !ok {
+		return "", nil, false
 	}
 	n, rest, ok := cut32(rest)
-	return rest, ok && uint64(n) == uint64(len(rest))
+	return string(name), rest, ok && uint64(n) == uint64(len(rest))
 }
 
 // authMessage appends an Authentication message.
@@ -217,7 +223,7 @@ func (r *relay) welcome(parameters map[string]string) []byte {
 	}
 	b, at = begin(b, msgKeyData)
 	b = binary.BigEndian.AppendUint32(b, r.pid)
-	b = finish(append(b, r.key[:]...), at)
+	b = finish(append(b, r.key...), at)
 	b, at = begin(b, msgReady)
 	return finish(append(b, 'I'), at)
 }

@@ -2,6 +2,7 @@ package pggate
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
@@ -147,40 +148,53 @@ func TestDirectTLSNeedsALPN(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Write(packet(protocol30, "user", "anna", "database", "clips")); err != nil {
-		t.Fatal(err)
-	}
-	b := make([]byte, 100)
-	n, err := c.Read(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	contains(t, string(b[:n]), scramMechanism)
+	sum := sha256.Sum256(c.ConnectionState().PeerCertificates[0].Raw)
+	kind, body := sasl(t, c, scramPlus, "p=tls-server-end-point,,", sum[:])
+	contains(t, string(kind)+" "+body, "R \x00\x00\x00\x0c")
 
-	c, err = w.secured(true)
-	if err == nil {
-		_, err = c.Read(b)
+	for _, protos := range [][]string{nil, {"http/1.1"}, {"h2", "postgres"}} {
+		c, err := w.secured(true, protos...)
+		if err == nil {
+			_, err = c.Read(make([]byte, 1))
+		}
+		if err == nil {
+			t.Errorf("direct TLS with ALPN %q was served", protos)
+		}
 	}
-	if err == nil {
-		t.Error("direct TLS without ALPN was served")
-	}
+	eventually(t, "strangers", func() bool { w.desk.mu.Lock(); defer w.desk.mu.Unlock(); return len(w.desk.strangers) >= 3 })
+	equal(t, "strangers", w.desk.strangers[:3], "[tls tls tls]")
 }
 
-func TestProtocol32IsNegotiatedDown(t *testing.T) {
+func TestMinorVersionsAreNegotiated(t *testing.T) {
 	w := newWorld(t)
-	c, err := w.secured(false)
-	if err != nil {
-		t.Fatal(err)
+	for asked, c := range map[uint32]struct{ option, want string }{
+		0:    {"", ""},
+		1:    {"", "\x00\x03\x00\x00\x00\x00\x00\x00"}, // reserved
+		2:    {"", ""},
+		3:    {"", "\x00\x03\x00\x02\x00\x00\x00\x00"},
+		9999: {"_pq_.test_protocol_negotiation", "\x00\x03\x00\x02\x00\x00\x00\x01_pq_.test_protocol_negotiation\x00"}, // as libpq 19 asks
+	} {
+		tc, err := w.secured(false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pairs := []string{"user", "anna", "database", "clips"}
+		if c.option != "" {
+			pairs = append(pairs, c.option, "")
+		}
+		if _, err := tc.Write(packet(3<<16|asked, pairs...)); err != nil {
+			t.Fatal(err)
+		}
+		r := &raw{tb: t, conn: tc}
+		kind, body := r.next()
+		if c.want != "" {
+			equal(t, "message", string(kind), "v")
+			equal(t, "body", []byte(body), []byte(c.want))
+			kind, _ = r.next()
+		}
+		equal(t, "authentication follows", string(kind), "R")
+		_ = tc.Close()
 	}
-	if _, err := c.Write(packet(3<<16|9999, "user", "anna", "database", "clips", "_pq_.test_protocol_negotiation", "")); err != nil {
-		t.Fatal(err)
-	}
-	r := &raw{tb: t, conn: c}
-	kind, body := r.next()
-	equal(t, "message", string(kind), "v")
-	equal(t, "body", []byte(body), []byte("\x00\x03\x00\x00\x00\x00\x00\x01_pq_.test_protocol_negotiation\x00"))
-	kind, _ = r.next()
-	equal(t, "then", string(kind), "R")
 }
 
 func TestStartupErrors(t *testing.T) {

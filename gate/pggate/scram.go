@@ -8,48 +8,73 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"strconv"
+	"strings"
 
 	"github.com/trefoil-dev/trefoil/internal/fault"
 )
 
-// scramMechanism is the one SASL mechanism on offer. Without SCRAM-SHA-256-PLUS on
-// the list a client that could do channel binding says "y,,", and that is correct;
-// once PLUS is offered, "y,," must be refused as a downgrade (RFC 5802, section 6).
-const scramMechanism = "SCRAM-SHA-256"
+// The SASL mechanisms. A client that could bind its proof to the channel but saw no
+// PLUS on the list says "y,,": once PLUS is offered, that means that somebody took
+// it off the list (RFC 5802, section 6).
+const (
+	scramMechanism = "SCRAM-SHA-256"
+	scramPlus      = "SCRAM-SHA-256-PLUS"
+)
 
 // scram is the server's side of one exchange (RFC 5802, RFC 7677). It is given
 // several candidates that share a salt: the proof shows which one was meant, so
 // one login name can have several grants, each with a secret of its own.
 type scram struct {
 	creds       Credentials
+	channel     channel
 	nonce       []byte // client's and server's part
-	gs2         []byte // "n,," or "y,,"
+	gs2         []byte // "n,,", "y,," or "p=NAME,,"
+	binding     []byte // the data that NAME stands for
 	clientFirst []byte // without the gs2 header
 	serverFirst []byte
 }
 
 // newScram draws the server's nonce. Credentials without salt or iterations, which
 // would tell unknown names from known ones, are given the RFC's minimum.
-func newScram(c Credentials) *scram {
+func newScram(c Credentials, bind channel) *scram {
 	if c.Iterations < 1 {
 		c.Iterations = 4096
 	}
-	return &scram{creds: c}
+	return &scram{creds: c, channel: bind}
+}
+
+// header reads the gs2 header, which must fit the mechanism; it gives the rest.
+func (s *scram) header(mechanism string, msg []byte) ([]byte, *fault.Error) {
+	end := bytes.Index(msg, []byte(",,"))
+	if end < 0 {
+		return nil, badScram("client-first-message must start with a channel binding flag and two commas")
+	}
+	flag := string(msg[:end])
+	name, bound := strings.CutPrefix(flag, "p=")
+	switch {
+	case mechanism == scramPlus && s.channel.offered() && bound:
+		if s.binding = s.channel.data(name); s.binding == nil {
+			return nil, fault.New(fault.Protocol, "channel binding %q is not served", clip([]byte(name), 40)).
+				WithHint("use tls-server-end-point, or tls-exporter over TLS 1.3")
+		}
+	case mechanism == scramMechanism && flag == "y" && s.channel.offered():
+		return nil, fault.New(fault.BadLogin, "the client was told that this gate cannot bind channels, but it can: somebody in between may have changed that").
+			WithHint("connect with channel_binding=require and sslmode=verify-full")
+	case mechanism == scramMechanism && (flag == "n" || flag == "y"):
+	default:
+		return nil, badScram("mechanism and channel binding flag do not fit")
+	}
+	s.gs2 = bytes.Clone(msg[:end+2])
+	return msg[end+2:], nil
 }
 
 // first takes client-first-message and gives server-first-message. The user name
 // inside is ignored, as PostgreSQL does: the startup packet's counts.
-func (s *scram) first(msg []byte) ([]byte, *fault.Error) {
-	switch {
-	case bytes.HasPrefix(msg, []byte("n,,")), bytes.HasPrefix(msg, []byte("y,,")):
-		s.gs2 = bytes.Clone(msg[:3])
-	case bytes.HasPrefix(msg, []byte("p=")):
-		return nil, fault.New(fault.Protocol, "channel binding was not offered").
-			WithHint("connect with channel_binding=prefer")
-	default:
-		return nil, badScram("client-first-message must start with \"n,,\" or \"y,,\"")
+func (s *scram) first(mechanism string, msg []byte) ([]byte, *fault.Error) {
+	bare, why := s.header(mechanism, msg)
+	if why != nil {
+		return nil, why
 	}
-	bare := msg[3:]
 	user, rest, ok := bytes.Cut(bare, []byte(","))
 	if !ok || !bytes.HasPrefix(user, []byte("n=")) {
 		return nil, badScram("client-first-message lacks a user name")
@@ -76,7 +101,8 @@ func (s *scram) first(msg []byte) ([]byte, *fault.Error) {
 // and one that cannot match when there is none, so that the work is much the same.
 func (s *scram) final(msg []byte) (reply []byte, candidate int, err *fault.Error) {
 	binding, rest, ok := bytes.Cut(msg, []byte(","))
-	if !ok || !bytes.Equal(binding, base64.StdEncoding.AppendEncode([]byte("c="), s.gs2)) {
+	bound := subtle.ConstantTimeCompare(binding, base64.StdEncoding.AppendEncode([]byte("c="), append(s.gs2, s.binding...)))
+	if !ok || bound != 1 && s.binding == nil {
 		return nil, 0, badScram("channel binding data do not match the first message")
 	}
 	nonce, _, _ := bytes.Cut(rest, []byte(","))
@@ -106,7 +132,7 @@ func (s *scram) final(msg []byte) (reply []byte, candidate int, err *fault.Error
 	if len(s.creds.Candidates) == 0 {
 		proves([32]byte{}, auth, proof[:sha256.Size])
 	}
-	if found != 1 {
+	if found&bound != 1 {
 		return nil, 0, errBadLogin()
 	}
 	reply = base64.StdEncoding.AppendEncode([]byte("v="), mac(serverKey[:], auth))

@@ -21,7 +21,7 @@ type relay struct {
 	wire   *wireConn
 	pinned map[string]string // ParameterStatus values that must not change
 	pid    uint32
-	key    [4]byte
+	key    []byte // shortKey or longKey bytes, by the protocol agreed on
 
 	due   *due
 	names *names // of up alone
@@ -62,6 +62,10 @@ func newRelay(g *Gate, sess Session, u Upstream, h *hello) *relay {
 		pinned: pins(u.Parameters), due: newDue(), epoch: time.Now(),
 	}
 	r.names = newNames(r.due)
+	r.key = make([]byte, shortKey)
+	if h.version >= protocol32 {
+		r.key = make([]byte, longKey)
+	}
 	r.up.portals = map[string]portal{}
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	return r

@@ -16,6 +16,7 @@ const (
 	codeGSS    = 1234<<16 | 5680
 
 	protocol30 = 3 << 16
+	protocol32 = 3<<16 | 2 // PostgreSQL 18: longer cancel keys. 3.1 is reserved.
 
 	// maxStartup is PostgreSQL's own limit (MAX_STARTUP_PACKET_LENGTH).
 	maxStartup = 10000
@@ -26,6 +27,7 @@ type startup struct {
 	user, database  string
 	applicationName string
 	settings        []Setting
+	version         uint32   // spoken with this client: protocol30 or protocol32
 	negotiate       bool     // a minor version or _pq_ options we do not speak were asked for
 	unknown         []string // those options
 }
@@ -60,7 +62,11 @@ func parseStartup(b []byte) (*startup, *fault.Error) {
 		return nil, fault.New(fault.Statement, "protocol version %d.%d is not served", version>>16, version&0xffff).
 			WithHint("use a client that speaks protocol 3.0, any since PostgreSQL 7.4")
 	}
-	s := &startup{negotiate: version != protocol30}
+	s := &startup{version: protocol30}
+	if version >= protocol32 {
+		s.version = protocol32
+	}
+	s.negotiate = version != s.version
 	seen := map[string]bool{}
 	b = b[4:]
 	for {
@@ -159,11 +165,11 @@ func plain(b []byte) bool {
 	return utf8.Valid(b) && !bytes.ContainsFunc(b, func(r rune) bool { return r < 0x20 || r == 0x7f })
 }
 
-// negotiateMessage is NegotiateProtocolVersion: 3.0 is the newest we speak, and
-// these options were not understood.
-func negotiateMessage(b []byte, unknown []string) []byte {
+// negotiateMessage is NegotiateProtocolVersion: version is the newest we speak that
+// is not newer than what was asked for, and these options were not understood.
+func negotiateMessage(b []byte, version uint32, unknown []string) []byte {
 	b, at := begin(b, msgNegotiate)
-	b = binary.BigEndian.AppendUint32(b, protocol30)
+	b = binary.BigEndian.AppendUint32(b, version)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(unknown)))
 	for _, u := range unknown {
 		b = append(append(b, u...), 0)

@@ -1,6 +1,7 @@
 package pggate
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
@@ -21,10 +22,12 @@ type wireConn struct {
 	net.Conn
 	stopped atomic.Bool
 
+	shown *tls.Certificate // in this connection's handshake
+
 	// Once the session runs, TLS is fed with what up has read.
 	fed bool
 	mem []byte
-	in  []byte // the unread part of mem
+	in  []byte // what has been read and not been taken: of mem, or before TLS was recognised
 
 	mu      sync.Mutex
 	holding bool
@@ -65,15 +68,15 @@ func (w *wireConn) fill(n int)   { w.in = w.mem[:n] }
 func (w *wireConn) feed() { w.fed, w.mem = true, make([]byte, inBuffer) }
 
 func (w *wireConn) Read(p []byte) (int, error) {
-	if !w.fed {
-		return w.Conn.Read(p)
-	}
-	if len(w.in) == 0 {
+	switch {
+	case len(w.in) > 0:
+		n := copy(p, w.in)
+		w.in = w.in[n:]
+		return n, nil
+	case w.fed:
 		return 0, errDry
 	}
-	n := copy(p, w.in)
-	w.in = w.in[n:]
-	return n, nil
+	return w.Conn.Read(p)
 }
 
 // errDry says that TLS needs more bytes than have been read. It is a temporary
@@ -122,18 +125,3 @@ func (w *wireConn) flush() error {
 // stop lets no further byte reach the socket. A write that is blocked in the
 // kernel ends with the deadline its caller sets next.
 func (w *wireConn) stop() { w.stopped.Store(true) }
-
-// prefixConn gives back bytes that were read to tell TLS from a startup packet.
-type prefixConn struct {
-	net.Conn
-	prefix []byte
-}
-
-func (p *prefixConn) Read(b []byte) (int, error) {
-	if len(p.prefix) > 0 {
-		n := copy(b, p.prefix)
-		p.prefix = p.prefix[n:]
-		return n, nil
-	}
-	return p.Conn.Read(b)
-}
