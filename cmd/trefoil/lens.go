@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/trefoil-dev/trefoil/app"
 	"github.com/trefoil-dev/trefoil/catalog"
@@ -16,9 +17,10 @@ import (
 )
 
 type lensCmd struct {
-	Plan  planLensCmd  `cmd:"" help:"Print what apply would do to a store, and change nothing."`
-	Apply applyLensCmd `cmd:"" help:"Fence a store and create the dataset's lenses in it."`
-	Drop  dropLensCmd  `cmd:"" help:"Take a dataset's lenses out of a store again."`
+	Plan    planLensCmd    `cmd:"" help:"Print what apply would do to a store, and change nothing."`
+	Apply   applyLensCmd   `cmd:"" help:"Fence a store and create the dataset's lenses in it."`
+	Release releaseLensCmd `cmd:"" help:"Let a change of a table through: drop the views over it until the next apply."`
+	Drop    dropLensCmd    `cmd:"" help:"Take a dataset's lenses out of a store again."`
 }
 
 // storeFlags say which store, and as whom: its administrator.
@@ -134,6 +136,33 @@ func gateVerifier(ctx context.Context, cfg *app.Config, store string) (string, e
 		return "", conn.Close(ctx)
 	}
 	return gate.Verifier(password)
+}
+
+type releaseLensCmd struct {
+	storeFlags `embed:""`
+	Table      string `arg:"" help:"Table that is to be altered."`
+}
+
+func (c *releaseLensCmd) Run(e *env) error {
+	_, ds, store, conn, err := c.open(e.ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.Background())
+	views, err := lens.Release(e.ctx, conn, ds, c.Table)
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "42P01" { // undefined_table: nothing was ever applied
+		return fault.New(fault.Conflict, "store %s has no lenses of %s", store, ds.Name).WithHint("nothing stands in the way of altering %s", c.Table)
+	}
+	if err != nil {
+		return err
+	}
+	e.printf("%s gets no new sessions at store %s, and nothing reads %s any more; dropped:\n", ds.Name, store, c.Table)
+	for _, v := range views {
+		e.printf("  %s\n", v)
+	}
+	e.printf("alter the table, then: %s\n", shown([]string{"trefoil", "lens", "apply", ds.Name, "--site", c.Site, "--admin", c.Admin}))
+	return nil
 }
 
 type dropLensCmd struct {

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/trefoil-dev/trefoil/app"
 	"github.com/trefoil-dev/trefoil/internal/durable"
@@ -71,7 +72,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	context.AfterFunc(ctx, stop) // the second signal ends us at once
 	for _, name := range []string{"TREFOIL_CONFIG", "TREFOIL_SOCKET", "TREFOIL_URL", "TREFOIL_CA", "TREFOIL_LOGIN", "TREFOIL_KEY", "TREFOIL_ADMIN"} {
 		if os.Getenv(name) == "" {
-			os.Unsetenv(name) // kong would take an empty path for this directory
+			_ = os.Unsetenv(name) // kong would take an empty path for this directory
 		}
 	}
 	exit := -1
@@ -138,6 +139,7 @@ func report(w io.Writer, err error) int {
 func explained(err error) *fault.Error {
 	var f *fault.Error
 	var file *fs.PathError
+	var pg *pgconn.PgError
 	switch {
 	case errors.As(err, &f):
 		return f
@@ -145,6 +147,8 @@ func explained(err error) *fault.Error {
 		return fault.New(fault.Denied, "interrupted")
 	case errors.Is(err, durable.ErrLocked):
 		return fault.New(fault.Stopping, "%s", err).WithHint("one instance serves a data_dir; that one answers: trefoil access list")
+	case errors.As(err, &pg) && pg.Code == "42501": // insufficient_privilege
+		return fault.New(fault.Denied, "the store refuses: %s", err).WithHint("--admin names a superuser of the store")
 	case errors.As(err, &file):
 		return fault.New(fault.BadInput, "%s", err)
 	}

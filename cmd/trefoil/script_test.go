@@ -36,8 +36,8 @@ func TestMain(m *testing.M) { testscript.Main(onStore{m}, map[string]func(){"tre
 //	zone               make an instance in zone/, with the example's rules and free ports; $GATE, $API
 //	store SITE         give that site a store with the clips dataset; $STORE_PORT, $STORE_DB, $STORE_PASSWORD
 //	serve              run it, its log into serve.log, and wait until it answers
-//	signal HUP|TERM    send it a signal
-//	stop               end it in order
+//	signal HUP         send it a signal
+//	stop               end it in order, with SIGTERM
 //	enrol LOGIN...     make an SSH key in people/LOGIN and enrol it
 //	as LOGIN           whose commands follow
 //	exit N COMMAND...  run a command that must end with that code
@@ -141,7 +141,9 @@ func startServe(ts *testscript.TestScript, _ bool, _ []string) {
 	go func(cmd *exec.Cmd, done chan error) { done <- cmd.Wait() }(in.cmd, in.done)
 	ts.Defer(func() {
 		if in.cmd != nil {
-			end(ts, in)
+			if err := end(in); err != nil {
+				ts.Logf("%v\n%s", err, ts.ReadFile("serve.log"))
+			}
 		}
 	})
 	for waited := time.Duration(0); !strings.Contains(ts.ReadFile("serve.log"), `"msg":"serving"`); waited += 20 * time.Millisecond {
@@ -158,28 +160,32 @@ func startServe(ts *testscript.TestScript, _ bool, _ []string) {
 }
 
 func sendSignal(ts *testscript.TestScript, _ bool, args []string) {
-	sig, ok := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM}[args[0]]
-	if !ok {
-		ts.Fatalf("signal HUP|TERM")
+	if len(args) != 1 || args[0] != "HUP" {
+		ts.Fatalf("signal HUP")
 	}
-	ts.Check(of(ts).cmd.Process.Signal(sig))
+	ts.Check(of(ts).cmd.Process.Signal(syscall.SIGHUP))
 }
 
-func stopServe(ts *testscript.TestScript, _ bool, _ []string) { end(ts, of(ts)) }
+func stopServe(ts *testscript.TestScript, _ bool, _ []string) {
+	if err := end(of(ts)); err != nil {
+		ts.Fatalf("%v\n%s", err, ts.ReadFile("serve.log"))
+	}
+}
 
 // end stops serve as an operator would; it must say that it did so in order.
-func end(ts *testscript.TestScript, in *instance) {
+func end(in *instance) error {
 	cmd := in.cmd
 	in.cmd = nil
-	_ = cmd.Process.Signal(syscall.SIGTERM) // it may be ending by itself
+	_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
 	select {
 	case err := <-in.done:
 		if err != nil {
-			ts.Fatalf("serve did not stop in order: %v\n%s", err, ts.ReadFile("serve.log"))
+			return fmt.Errorf("serve did not stop in order: %w", err)
 		}
+		return nil
 	case <-time.After(time.Minute):
 		_ = cmd.Process.Kill()
-		ts.Fatalf("serve did not stop\n%s", ts.ReadFile("serve.log"))
+		return errors.New("serve does not stop")
 	}
 }
 

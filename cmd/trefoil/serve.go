@@ -29,7 +29,7 @@ func (c *serveCmd) Run(e *env) error {
 		return err
 	}
 	if err := a.Start(); err != nil {
-		stop(a, log)
+		_ = stop(a, log) // what kept it from starting is what to tell
 		return err
 	}
 	log.Info("serving", "zone", cfg.Zone, "gate", cfg.Gate, "postgres", cfg.Listen.Postgres, "api", cfg.Listen.API, "socket", cfg.Socket())
@@ -47,7 +47,7 @@ func (c *serveCmd) Run(e *env) error {
 			log.Info("the certificate was read again")
 		case err := <-a.Failed():
 			log.Error("stopping", "err", err)
-			stop(a, log)
+			_ = stop(a, log) // logged
 			return err
 		case <-e.ctx.Done():
 			log.Info("stopping")
