@@ -10,6 +10,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,4 +66,20 @@ func Finish(tb testing.TB, cmd *exec.Cmd) (code int, stdout, stderr string) {
 		tb.Fatalf("%s: %s\n%s", strings.Join(cmd.Args, " "), cmd.ProcessState, errs.String())
 	}
 	return code, out.String(), errs.String()
+}
+
+// FreeAddr gives an address of this machine that nobody listens on. Its port is
+// below those that the system gives to outgoing connections, so that a program
+// that is started again finds it free again.
+func FreeAddr(tb testing.TB) string {
+	tb.Helper()
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 15_000+rand.IntN(15_000))
+		if ln, err := net.Listen("tcp", addr); err == nil {
+			ln.Close()
+			return addr
+		}
+	}
+	tb.Fatal("no free port between 15000 and 30000")
+	return ""
 }

@@ -19,7 +19,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,6 +34,7 @@ import (
 	"github.com/trefoil-dev/trefoil/internal/clips"
 	"github.com/trefoil-dev/trefoil/internal/pgcluster"
 	"github.com/trefoil-dev/trefoil/internal/pgtest"
+	"github.com/trefoil-dev/trefoil/internal/testbin"
 	"github.com/trefoil-dev/trefoil/lens"
 	"github.com/trefoil-dev/trefoil/record"
 )
@@ -116,21 +116,12 @@ func (w *World) init() {
 	for _, site := range Sites {
 		stores += fmt.Sprintf("  %s: {connect: \"host=127.0.0.1 port=%d dbname=clips user=trefoil_gate sslmode=disable\", password_file: keys/%s.password}\n", site, w.Stores[site].Port, site)
 	}
-	w.Gate = freeAddr(w.tb)
-	set := strings.NewReplacer("127.0.0.1:6432", w.Gate, "127.0.0.1:6433", freeAddr(w.tb), "stores: {}", stores)
+	w.Gate = testbin.FreeAddr(w.tb)
+	set := strings.NewReplacer("127.0.0.1:6432", w.Gate, "127.0.0.1:6433", testbin.FreeAddr(w.tb), "stores: {}", stores)
 	w.check(os.WriteFile(path, []byte(set.Replace(string(text))), 0o644))
 	w.check(os.CopyFS(filepath.Join(w.Dir, "rules"), fs.FS(example.Files)))
 	w.Config, err = app.LoadConfig(path)
 	w.check(err)
-}
-
-func freeAddr(tb testing.TB) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 // fence applies the lenses to a site's store.
