@@ -330,7 +330,7 @@ func TestAdmissionIsRecordedEitherWay(t *testing.T) {
 	ctx := context.Background()
 	o := newOffice(t)
 	g := o.request("jonas", "support").Grant
-	a := access.Attempt{Login: "jonas", Database: "clips.dublin-1", Grant: g.Seq, Site: "dublin-1", From: dublin}
+	a := access.Attempt{Login: "jonas", Database: "clips.dublin-1", Grant: g.Seq, Site: "dublin-1", From: dublin, Cert: "c0ffee"}
 	adm, err := o.Admit(ctx, a)
 	if err != nil || adm.Session == 0 || adm.Until != g.Until {
 		t.Fatalf("%+v, %v", adm, err)
@@ -362,6 +362,10 @@ func TestAdmissionIsRecordedEitherWay(t *testing.T) {
 		switch e.Kind {
 		case record.KindAttempt:
 			attempts++
+			var actor record.Actor
+			if data, err := e.Part(record.PartActor); err != nil || record.ParseCanonical(data, &actor) != nil || actor.Certificate != "c0ffee" {
+				t.Errorf("actor %+v, %v", actor, err)
+			}
 		case record.KindSession, record.KindRefusal:
 			outcomes++
 		}

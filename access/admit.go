@@ -16,6 +16,7 @@ type Attempt struct {
 	Grant    uint64 // whose secret it knew
 	Site     string // where it wants to go; empty if that is not clear
 	From     netip.Addr
+	Cert     string       // SHA-256 (hex) of the client certificate; empty: none was shown
 	Lens     string       // digest of the lens as it is in the store
 	Refuse   *fault.Error // a reason outside policy, found before; nil: none
 }
@@ -48,7 +49,7 @@ func (r *Register) Admit(ctx context.Context, a Attempt) (Admission, error) {
 func (r *Register) admit(a Attempt) (adm Admission, last uint64, refused, err error) {
 	s := r.asOfNext()
 	g := s.Grants[a.Grant]
-	actor := record.Actor{Login: a.Login, Address: a.From.Unmap().String()}
+	actor := record.Actor{Login: a.Login, Address: a.From.Unmap().String(), Certificate: a.Cert}
 	if s.Rules != nil {
 		actor.Country, _ = s.Rules.Facts.Countries.Lookup(a.From)
 	}

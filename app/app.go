@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -52,6 +53,7 @@ type App struct {
 	index    *index.Index
 	api      *api.API
 	cert     atomic.Pointer[tls.Certificate]
+	issuers  atomic.Pointer[x509.CertPool] // of client certificates; nil: none are asked for
 	stores   map[string]*gate.PGStore
 
 	listeners []net.Listener
@@ -113,7 +115,8 @@ func New(cfg *Config, deps Deps) (_ *App, err error) {
 	a.gate = gate.New(gate.Config{Register: a.register, Log: a.ledger, Read: a.ledger.Read, Stores: stores,
 		Seed: gate.Seed(seed), Clock: deps.Clock, Logger: deps.Logger})
 	a.pg, err = pggate.New(pggate.Config{Desk: a.gate, Log: a.ledger, MaxSessions: cfg.Limits.Sessions,
-		MaxPerSource: cfg.Limits.PerSource, Logger: deps.Logger, TLS: a.tlsConfig()})
+		MaxPerSource: cfg.Limits.PerSource, Logger: deps.Logger, TLS: a.tlsConfig(),
+		ClientAuth: clientAuth[cfg.TLS.ClientAuth], ClientCAs: a.issuers.Load})
 	if err != nil {
 		return nil, err
 	}
@@ -127,13 +130,20 @@ func (a *App) tlsConfig() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.cert.Load(), nil }}
 }
 
-// Reload reads the TLS certificate and key again. Nothing else changes without a restart.
+// Reload reads the TLS certificate, its key and client_ca again, all or none.
+// Nothing else changes without a restart.
 func (a *App) Reload() error {
 	cert, err := a.cfg.certificate(a.clock())
-	if err == nil {
-		a.cert.Store(cert)
+	if err != nil {
+		return err
 	}
-	return err
+	issuers, err := a.cfg.issuers()
+	if err != nil {
+		return err
+	}
+	a.cert.Store(cert)
+	a.issuers.Store(issuers)
+	return nil
 }
 
 func (a *App) recordStart(interrupted []uint64, fsync bool) error {

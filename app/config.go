@@ -7,10 +7,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/trefoil-dev/trefoil/gate/pggate"
 	"github.com/trefoil-dev/trefoil/internal/fault"
 	"github.com/trefoil-dev/trefoil/record"
 )
@@ -48,11 +50,24 @@ type Listen struct {
 	Socket string `yaml:"socket"`
 }
 
-// TLS names the server's certificate (RSA or ECDSA) and key, PEM. SIGHUP rereads them.
+// TLS names the server's certificate (RSA or ECDSA) and key, PEM. SIGHUP rereads
+// every file named here.
 type TLS struct {
 	Certificate string `yaml:"certificate"`
 	Key         string `yaml:"key"`
+	// ClientCA holds the certificates, PEM, of who issues client certificates to
+	// staff: their only URI SAN trefoil:login:LOGIN, or else their common name, is the
+	// login. Whoever can issue them can log in as anybody when they are sufficient.
+	ClientCA string `yaml:"client_ca"`
+	// ClientAuth says what they are for: "none" (the default), "optional" (on top of
+	// the grant's secret), "required" (secret and certificate, both) or "sufficient"
+	// (instead of the secret). One that is shown must name the login in every mode.
+	ClientAuth string `yaml:"client_auth"`
 }
+
+// clientAuth gives the words of TLS.ClientAuth their meaning.
+var clientAuth = map[string]pggate.ClientAuth{"": pggate.CertIgnored, "none": pggate.CertIgnored,
+	"optional": pggate.CertOptional, "required": pggate.CertRequired, "sufficient": pggate.CertSufficient}
 
 // Keys names the three secret files, each 0600. See docs/threat-model.md for
 // what the thief of each can do.
@@ -126,6 +141,10 @@ func (c *Config) check() error {
 		return errors.New("listen.postgres: needs at least one host:port")
 	case c.TLS.Certificate == "" || c.TLS.Key == "":
 		return errors.New("tls: certificate and key are both needed; the gate speaks TLS only")
+	case !slices.Contains([]string{"", "none", "optional", "required", "sufficient"}, c.TLS.ClientAuth):
+		return fmt.Errorf(`tls.client_auth: %q is none of "none", "optional", "required", "sufficient"`, c.TLS.ClientAuth)
+	case (clientAuth[c.TLS.ClientAuth] != pggate.CertIgnored) != (c.TLS.ClientCA != ""):
+		return errors.New("tls: client_ca and client_auth other than none go together")
 	case c.Keys.Log == "" || c.Keys.Seed == "" || c.Keys.Evidence == "":
 		return errors.New("keys: log, seed and evidence are all needed")
 	case c.Rules.Catalogue == "" || c.Rules.Policy == "" || c.Rules.Duties == "" || c.Rules.Directory == "" || c.Rules.Countries == "":

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"io/fs"
 	"os"
@@ -122,6 +123,23 @@ func (c *Config) certificate(now time.Time) (*tls.Certificate, error) {
 			WithHint("put a new certificate and its key there")
 	}
 	return &cert, nil
+}
+
+// issuers reads who issues client certificates; nil when none are asked for.
+func (c *Config) issuers() (*x509.CertPool, error) {
+	if c.TLS.ClientCA == "" {
+		return nil, nil
+	}
+	path := c.Path(c.TLS.ClientCA)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fault.New(fault.BadInput, "tls.client_ca: %s", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fault.New(fault.BadInput, "tls.client_ca: %s holds no certificate", path).WithHint("give the issuers' certificates as a PEM file")
+	}
+	return pool, nil
 }
 
 // Evidence reads the key that opens sealed parts, for log verify --dir.

@@ -56,6 +56,13 @@ func TestSeveralGrantsAreNeverGuessed(t *testing.T) {
 		{"jonas", "clips.hamar", 41, 41, "hamar", 0, ""},
 		{"jonas~g-aabi", "clips", 40, 40, "dublin-1", 0, ""},
 		{"jonas~g-aabi", "clips.hamar", 40, 0, "", fault.NotFound, "dublin-1"},
+		{"jonas", "clips.hamar", 40, 0, "", fault.NotFound, "dublin-1"}, // one secret never opens another grant
+		// 0: no secret, but a certificate of the login.
+		{"jonas~g-aabi", "clips", 0, 40, "dublin-1", 0, ""},
+		{"jonas", "clips.hamar", 0, 41, "hamar", 0, ""},
+		{"jonas", "clips", 0, 0, "", fault.Ambiguous, "user=jonas~g-aabi dbname=clips.dublin-1"},
+		{"mei", "clips", 0, 0, "", fault.Denied, "access request clips"},
+		{"mei~g-aabi", "clips.dublin-1", 0, 0, "", fault.Denied, "access request clips"},
 		{"jonas~g-aabk", "clips", 42, 0, "", fault.GrantEnded, "access request clips"},
 		{"jonas~g-aabl", "clips", 43, 0, "", fault.GrantEnded, "access request clips"},
 	} {

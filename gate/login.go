@@ -57,12 +57,17 @@ func (g *Gate) Lookup(user, database string) pggate.Credentials {
 	return c
 }
 
-// choose settles grant and site. Several that fit are never resolved by taking
-// "the newest": the hint lists the exact strings.
+// choose settles grant and site. grant is the one whose secret was proved; 0 when a
+// client certificate proved the login alone. Several that fit are never resolved by
+// taking "the newest": the hint lists the exact strings.
 func (t target) choose(s *access.State, grant uint64, now int64) (g access.Grant, site string, err *fault.Error) {
 	held := t.held(s, now)
-	i := slices.IndexFunc(held, func(h access.Grant) bool { return h.Seq == grant })
+	i := slices.IndexFunc(held, func(h access.Grant) bool { return h.Seq == grant || grant == 0 })
 	if i < 0 {
+		if grant == 0 {
+			return g, "", fault.New(fault.Denied, "%s holds no such grant for dataset %q", t.login, t.dataset).
+				WithHint("trefoil access request %s", t.dataset)
+		}
 		return g, "", fault.New(fault.GrantEnded, "grant %s is not in force", record.ID('g', grant)).
 			WithHint("trefoil access request %s", t.dataset)
 	}
@@ -78,12 +83,13 @@ func (t target) choose(s *access.State, grant uint64, now int64) (g access.Grant
 			}
 		}
 	}
-	switch len(options) {
-	case 0:
+	// The secret of one grant never opens another, even where only that one fits.
+	if len(options) == 1 && (grant == 0 || options[0].grant.Seq == grant) {
+		return options[0].grant, options[0].site, nil
+	}
+	if len(options) < 2 {
 		return held[i], "", fault.New(fault.NotFound, "grant %s does not reach dataset %s at %q", held[i].ID(), t.dataset, t.site).
 			WithHint("its sites are %s", strings.Join(sites(s, held[i]), ", "))
-	case 1:
-		return options[0].grant, options[0].site, nil
 	}
 	var hints []string
 	for _, o := range options {

@@ -16,9 +16,12 @@ import (
 func (g *Gate) Open(ctx context.Context, l pggate.Login) (pggate.Session, error) {
 	t := parseTarget(l.User, l.Database)
 	state := g.register.State()
-	a := access.Attempt{Login: t.login, Database: clip(l.Database), Grant: l.Grant, From: l.Remote.Addr().Unmap()}
+	a := access.Attempt{Login: t.login, Database: clip(l.Database), Grant: l.Grant, From: l.Remote.Addr().Unmap(), Cert: l.Certificate}
 	grant, site, refuse := t.choose(state, l.Grant, g.now())
 	a.Site, a.Refuse = site, refuse
+	if a.Grant == 0 { // a certificate proved the login, its target names the grant
+		a.Grant = grant.Seq
+	}
 	var store Store
 	if refuse == nil {
 		var err error

@@ -147,7 +147,10 @@ func (p *PGStore) forget(ds *catalog.Dataset) {
 func (p *PGStore) away(err error) error {
 	var f *fault.Error
 	var pg *pgconn.PgError
-	if errors.As(err, &f) || errors.As(err, &pg) && pg.Code[:2] != "08" && pg.Code[:2] != "57" {
+	isPG := errors.As(err, &pg)
+	switch {
+	case isPG && (pg.Code[:2] == "08" || pg.Code[:2] == "28" || pg.Code[:2] == "57"): // away, or does not know us
+	case isPG || errors.As(err, &f):
 		return err
 	}
 	return fault.New(fault.StoreAway, "store %s does not answer: %w", p.name, err).WithHint("ask the operator; nothing was read")

@@ -8,6 +8,8 @@ type Actor struct {
 	UID     *int   `json:"uid,omitempty"`     // peer of the unix socket
 	Address string `json:"address,omitempty"` // source address without port
 	Country string `json:"country,omitempty"` // what the address says, ISO 3166-1 alpha-2
+	// Certificate is the SHA-256 (hex) of the client certificate shown at login.
+	Certificate string `json:"certificate,omitempty"`
 }
 
 // Genesis is what everybody compares: entry 0's hash covers it.

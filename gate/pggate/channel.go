@@ -73,14 +73,18 @@ func endPoint(cert *tls.Certificate) []byte {
 }
 
 // serverTLS is the configuration of every handshake, made from the caller's.
-func serverTLS(from *tls.Config) *tls.Config {
-	t := from.Clone()
+func serverTLS(cfg Config) *tls.Config {
+	t := cfg.TLS.Clone()
 	t.NextProtos = []string{alpn}
 	t.MinVersion = max(t.MinVersion, tls.VersionTLS12)
 	t.DynamicRecordSizingDisabled = true // results are gathered into large writes anyway
 	// A resumed connection shows no certificate: there would be nothing to bind to,
 	// and a client certificate would be as old as the ticket. libpq never resumes.
 	t.SessionTicketsDisabled = true
+	if cfg.ClientAuth != CertIgnored {
+		t.ClientAuth = tls.RequestClientCert // verifyPeer does the rest: roots may change
+		t.VerifyConnection = verifyPeer(cfg.ClientCAs, t)
+	}
 	certs, get := t.Certificates, t.GetCertificate
 	t.Certificates = nil
 	t.GetCertificate = func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {

@@ -19,8 +19,8 @@ type Desk interface {
 	// and after the same work, as with a wrong password.
 	Lookup(user, database string) Credentials
 
-	// Open is called once SCRAM has succeeded for the candidate l.Grant: the
-	// attempt is recorded, policy decides, the session is recorded, its role is
+	// Open is called once SCRAM has succeeded for the candidate l.Grant, or a client
+	// certificate for the login has replaced it: the attempt is recorded, policy decides, the session is recorded, its role is
 	// created and the store is connected. A *fault.Error is a refusal in words;
 	// any other error becomes "internal error". ctx ends with the handshake's time
 	// limit or with the gate.
@@ -55,10 +55,12 @@ type Keys struct {
 	Grant                uint64 // handed back in Login: which candidate it was
 }
 
-// Login is a connection whose SCRAM proof matched a candidate.
+// Login is a connection that proved who it is: its SCRAM proof matched a candidate,
+// or it has a certificate where that suffices.
 type Login struct {
 	User, Database  string // as sent
-	Grant           uint64 // Keys.Grant of the candidate that matched
+	Grant           uint64 // Keys.Grant of the candidate that matched; 0: a certificate alone, no grant is known yet
+	Certificate     string // SHA-256 (hex) of the client certificate, which names the login; empty: none was shown
 	Remote          netip.AddrPort
 	ApplicationName string // as sent by the client: a claim, at most 63 bytes
 	Options         []Setting

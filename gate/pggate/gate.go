@@ -3,6 +3,7 @@ package pggate
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
@@ -21,6 +22,10 @@ type Config struct {
 	// TLS holds the certificate, ECDSA or RSA: drivers cannot bind a channel to an
 	// Ed25519 one. ALPN, minimum version and record sizing are set by the gate.
 	TLS *tls.Config
+	// ClientAuth says what client certificates are for, ClientCAs who issues them; it
+	// is asked at each handshake. Without ClientAuth none is asked for.
+	ClientAuth ClientAuth
+	ClientCAs  func() *x509.CertPool
 
 	MaxSessions      int           // 500; one more is refused with 53300
 	MaxPerSource     int           // 64 connections of one address that have not logged in yet
@@ -66,6 +71,9 @@ func New(cfg Config) (*Gate, error) {
 	if cfg.TLS.GetConfigForClient != nil {
 		return nil, errors.New("pggate: GetConfigForClient would hide which certificate a client was shown; use GetCertificate")
 	}
+	if cfg.ClientAuth != CertIgnored && cfg.ClientCAs == nil {
+		return nil, errors.New("pggate: client certificates need ClientCAs")
+	}
 	cfg.MaxSessions = orDefault(cfg.MaxSessions, 500)
 	cfg.MaxPerSource = orDefault(cfg.MaxPerSource, 64)
 	cfg.MaxMessage = orDefault(cfg.MaxMessage, 4<<20)
@@ -75,7 +83,7 @@ func New(cfg Config) (*Gate, error) {
 		cfg.Logger = slog.Default()
 	}
 	g := &Gate{
-		desk: cfg.Desk, log: cfg.Log, tls: serverTLS(cfg.TLS), maxMessage: cfg.MaxMessage, cfg: cfg, logger: cfg.Logger,
+		desk: cfg.Desk, log: cfg.Log, tls: serverTLS(cfg), maxMessage: cfg.MaxMessage, cfg: cfg, logger: cfg.Logger,
 		listeners: map[net.Listener]bool{}, strangers: map[netip.Addr]int{}, waiting: map[net.Conn]bool{}, sessions: map[uint32]*relay{},
 	}
 	g.chunks.New = func() any { return new([downBuffer]byte) }

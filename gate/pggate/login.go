@@ -75,18 +75,31 @@ func (g *Gate) tell(h *hello, f *fault.Error) {
 	_ = h.client.Close()
 }
 
-// authenticate parses the startup packet and verifies the client with SCRAM.
+// authenticate parses the startup packet and verifies the client, with SCRAM unless
+// its certificate suffices.
 func (g *Gate) authenticate(h *hello, from netip.AddrPort) (Login, error) {
 	s, why := parseStartup(h.startup)
 	if why != nil {
 		return Login{}, why
+	}
+	who, why := g.owns(h, s.user)
+	if why != nil {
+		return Login{}, why
+	}
+	login := Login{
+		User: s.user, Database: s.database, Remote: from, Certificate: who.print,
+		ApplicationName: s.applicationName, Options: s.settings, TLS: h.client.ConnectionState(),
 	}
 	var b []byte
 	if s.negotiate {
 		b = negotiateMessage(b, s.version, s.unknown)
 	}
 	h.version = s.version
-	bind := newChannel(h.wire.shown, h.client.ConnectionState())
+	if g.cfg.ClientAuth == CertSufficient && who.login != "" {
+		_, err := h.client.Write(b)
+		return login, err
+	}
+	bind := newChannel(h.wire.shown, login.TLS)
 	var mechanisms []byte
 	if bind.offered() {
 		mechanisms = append(append(mechanisms, scramPlus...), 0)
@@ -121,10 +134,8 @@ func (g *Gate) authenticate(h *hello, from netip.AddrPort) (Login, error) {
 	if _, err := h.client.Write(authMessage(b[:0], 12, reply)); err != nil {
 		return Login{}, err
 	}
-	return Login{
-		User: s.user, Database: s.database, Grant: x.creds.Candidates[candidate].Grant, Remote: from,
-		ApplicationName: s.applicationName, Options: s.settings, TLS: h.client.ConnectionState(),
-	}, nil
+	login.Grant = x.creds.Candidates[candidate].Grant
+	return login, nil
 }
 
 // maxPassword is PostgreSQL's limit for SASL messages (PG_MAX_SASL_MESSAGE_LENGTH).
