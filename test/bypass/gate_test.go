@@ -116,31 +116,40 @@ func status(tb testing.TB, w *world.World) (s api.Status) {
 	return s
 }
 
-// recorded reads the log from an entry on, up to the end of a session, and gives
-// the rows its results name.
+// recorded reads the log from an entry on, up to the end of the first session that
+// was opened since, and gives the rows its results name. Earlier sessions may still
+// be ending.
 func recorded(tb testing.TB, w *world.World, from uint64) (rows int) {
 	tb.Helper()
+	var session uint64
 	for {
 		var page []api.Entry
 		call(tb, w, fmt.Sprintf("/v1/entries?wait=10s&from=%d", from), &page)
 		if len(page) == 0 {
 			tb.Fatal("the session's end is not in the log")
 		}
-		from += uint64(len(page))
 		for _, e := range page {
 			switch {
+			case session == 0 && strings.Contains(e.Leaf, "kind "+string(record.KindSession)+"\n"):
+				session = from
 			case strings.Contains(e.Leaf, "kind "+string(record.KindResult)+"\n"):
 				var r record.Result
 				body(tb, e, &r)
-				rows += int(r.Rows)
+				if session != 0 && r.Statement > session {
+					rows += int(r.Rows)
+				}
 			case strings.Contains(e.Leaf, "kind "+string(record.KindEnd)+"\n"):
 				var end record.End
 				body(tb, e, &end)
+				if end.Session != session {
+					break
+				}
 				if int(end.Rows) != rows {
 					tb.Errorf("the end of the session counts %d rows and its results %d", end.Rows, rows)
 				}
 				return rows
 			}
+			from++
 		}
 	}
 }
