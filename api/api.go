@@ -131,7 +131,7 @@ func (a *API) handle(mux *http.ServeMux, pattern string, who identify, h handler
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(out)
+		_ = json.NewEncoder(w).Encode(out) // the caller is gone
 	})
 }
 
@@ -142,7 +142,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(f.Kind.HTTPStatus())
-	json.NewEncoder(w).Encode(map[string]Error{"error": {Message: f.Message, Detail: f.Detail, Hint: f.Hint, SQLState: f.Kind.SQLState()}})
+	_ = json.NewEncoder(w).Encode(map[string]Error{"error": {Message: f.Message, Detail: f.Detail, Hint: f.Hint, SQLState: f.Kind.SQLState()}})
 }
 
 // decode reads a JSON body strictly.
@@ -179,7 +179,7 @@ func (a *API) logFile(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-cache")
 	}
-	w.Write(data)
+	_, _ = w.Write(data) // the caller is gone
 }
 
 func remote(r *http.Request) netip.Addr {

@@ -24,7 +24,7 @@ func WithPeer(ctx context.Context, c net.Conn) context.Context {
 		return ctx
 	}
 	uid := -1
-	raw.Control(func(fd uintptr) {
+	_ = raw.Control(func(fd uintptr) {
 		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
 			uid = int(cred.Uid)
 		}

@@ -90,7 +90,7 @@ func New(cfg *Config, deps Deps) (_ *App, err error) {
 	}
 	defer func() {
 		if err != nil {
-			a.closeFiles()
+			_ = a.closeFiles() // the first failure is the one to report
 		}
 	}()
 	state, interrupted, err := fold(a.ledger)

@@ -27,6 +27,7 @@ func (g *Gate) Open(ctx context.Context, l pggate.Login) (pggate.Session, error)
 		var err error
 		if store, a.Lens, err = g.check(ctx, state, grant, site); err != nil {
 			a.Refuse = fault.Public(err)
+			g.log.Warn("a login found its store unfit", "site", site, "err", err, "cause", a.Refuse.Cause)
 		}
 	}
 	adm, err := g.register.Admit(ctx, a)
@@ -35,7 +36,9 @@ func (g *Gate) Open(ctx context.Context, l pggate.Login) (pggate.Session, error)
 	}
 	s := newSession(g, adm, a, store)
 	if err := s.open(ctx, adm, l.Options); err != nil {
-		s.Close(pggate.Summary{Why: fault.Public(err)})
+		why := fault.Public(err)
+		g.log.Warn("a session could not be opened", "session", record.ID('s', s.id), "err", err, "cause", why.Cause)
+		s.Close(pggate.Summary{Why: why})
 		return nil, err
 	}
 	return s, nil

@@ -10,6 +10,13 @@ import (
 // maxBuild bounds the entries of one pass, and with them the builder's memory.
 const maxBuild = 1 << 13
 
+// Under load the builder pauses longer: its syncs compete with those that
+// somebody waits for.
+const (
+	busy      = 256 // entries in one pass
+	busyPause = 500 * time.Millisecond
+)
+
 // buildLoop publishes what is durable, at most once in CheckpointEvery.
 func (l *Log) buildLoop() {
 	defer l.loops.Done()
@@ -19,7 +26,7 @@ func (l *Log) buildLoop() {
 		case <-l.done:
 			return
 		}
-		pause := l.opt.CheckpointEvery
+		pause, before := l.opt.CheckpointEvery, l.published.Load()
 		if err := l.build(); err != nil {
 			if errors.Is(err, ErrInconsistent) {
 				l.suspend(err)
@@ -30,6 +37,8 @@ func (l *Log) buildLoop() {
 			l.opt.Logger.Error("entries are recorded but not published; trying again", "err", err)
 			signal(l.grown)
 			pause = max(pause, time.Second)
+		} else if l.published.Load()-before > busy {
+			pause = max(pause, busyPause)
 		}
 		select {
 		case <-time.After(pause):

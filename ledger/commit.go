@@ -28,7 +28,7 @@ func (l *Log) commitPending() bool {
 	for {
 		l.mu.Lock()
 		group, first, end := l.buf, l.base, l.next
-		l.buf, l.spare = l.spare[:0], nil
+		l.buf, l.spare, l.lateSet = l.spare[:0], nil, false
 		l.mu.Unlock()
 		if len(group) > 0 && !l.writeGroup(group, first) {
 			return false

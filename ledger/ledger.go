@@ -31,6 +31,7 @@ var (
 const (
 	maxPending = 64 << 20        // bytes appended and not yet written, beyond which nothing is accepted
 	maxBehind  = 5 * time.Second // how far the wall clock may fall behind the newest entry
+	unhurried  = 20 * time.Millisecond
 )
 
 // Options is what a log needs to open. Zero durations and sizes take defaults.
@@ -69,6 +70,8 @@ type Log struct {
 	base    uint64 // first sequence in buf
 	leaf    []byte
 	stopped error // why nothing is accepted, nil if it is
+	late    *time.Timer
+	lateSet bool
 
 	durable   atomic.Uint64
 	waitMu    sync.Mutex
@@ -143,6 +146,7 @@ func Open(opt Options) (_ *Log, err error) {
 	if err = l.catchUp(); err != nil {
 		return nil, err
 	}
+	l.late = time.AfterFunc(time.Hour, func() { signal(l.work) })
 	l.loops.Add(2)
 	go l.commitLoop()
 	go l.buildLoop()
@@ -288,8 +292,21 @@ func (l *Log) append(d *record.Draft, rules *record.Hash) (Ref, error) {
 	if rules != nil {
 		l.rules = *rules
 	}
-	signal(l.work)
+	l.call(d.Kind)
 	return Ref{Seq: leaf.Seq, Hash: l.last, Time: now}, nil
+}
+
+// call wakes the committer. Nobody waits for a result, so a result alone does
+// not start a sync that the next statement would have to sit out: it goes with
+// the next group, or after a moment. l.mu is held.
+func (l *Log) call(kind record.Kind) {
+	switch {
+	case kind != record.KindResult:
+		signal(l.work)
+	case !l.lateSet:
+		l.lateSet = true
+		l.late.Reset(unhurried)
+	}
 }
 
 func notRecorded(err error) *fault.Error {
@@ -326,6 +343,7 @@ func (l *Log) Wait(ctx context.Context, seq uint64) error {
 	}
 	l.waiters = append(l.waiters, w)
 	l.waitMu.Unlock()
+	signal(l.work) // the entry may be one that was in no hurry
 	select {
 	case err := <-w.ch:
 		l.waitPool.Put(w)

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -121,6 +122,9 @@ func report(w io.Writer, err error) int {
 	fmt.Fprintf(w, "trefoil: %s\n", f.Message)
 	for _, d := range f.Detail {
 		fmt.Fprintf(w, "  %s\n", d)
+	}
+	if f.Cause != nil && !strings.Contains(f.Message, f.Cause.Error()) {
+		fmt.Fprintf(w, "  %s\n", f.Cause)
 	}
 	if f.Hint != "" {
 		fmt.Fprintf(w, "hint: %s\n", f.Hint)

@@ -9,6 +9,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Kind names one row of the table.
@@ -81,9 +82,25 @@ func (e *Error) Error() string { return e.Message }
 func (e *Error) Unwrap() error { return e.Cause }
 
 // New makes an Error of the kind from a format; a %w operand becomes Cause.
+// Where the cause is ours to know and not the client's (a store's address,
+// a role's name), a trailing ": %w" is left out of the message.
 func New(k Kind, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
-	return &Error{Kind: k, Message: err.Error(), Cause: errors.Unwrap(err)}
+	e := &Error{Kind: k, Message: err.Error(), Cause: errors.Unwrap(err)}
+	switch k {
+	case Internal, StoreAway:
+		if head, ok := strings.CutSuffix(e.Message, ": "+causeText(e.Cause)); ok {
+			e.Message = head
+		}
+	}
+	return e
+}
+
+func causeText(err error) string {
+	if err == nil {
+		return "\x00" // in no message
+	}
+	return err.Error()
 }
 
 // WithHint returns a copy of e with the hint, which names the next step.
