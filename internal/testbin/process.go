@@ -32,6 +32,14 @@ type Process struct {
 // says it serves. The process ends with the test at the latest.
 func Serve(tb testing.TB, program string, args ...string) *Process {
 	tb.Helper()
+	p := Start(tb, program, args...)
+	p.Await(`"msg":"serving"`)
+	return p
+}
+
+// Start is Serve without waiting.
+func Start(tb testing.TB, program string, args ...string) *Process {
+	tb.Helper()
 	p := &Process{tb: tb, cmd: exec.Command(program, args...), done: make(chan struct{}), news: make(chan struct{})}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the test, which stops it
 	dieWithParent(p.cmd.SysProcAttr)
@@ -57,7 +65,6 @@ func Serve(tb testing.TB, program string, args ...string) *Process {
 	}
 	p.Pid = p.cmd.Process.Pid
 	tb.Cleanup(p.Kill)
-	p.Await(`"msg":"serving"`)
 	return p
 }
 

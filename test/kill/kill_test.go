@@ -56,7 +56,7 @@ func TestKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.key = &key
-	serve := testbin.Serve(t, trefoil, "serve", "--config", filepath.Join(w.Dir, "trefoil.yaml"))
+	serve := r.serve()
 	r.log = newFollower(w.Config.Socket())
 	for r.round = 1; r.round <= kills && !t.Failed(); r.round++ {
 		before := r.checkpoint()
@@ -65,7 +65,10 @@ func TestKill(t *testing.T) {
 		r.verify("killed", before)
 		r.awaitNobody()
 		r.left += r.roles()
-		serve = testbin.Serve(t, trefoil, "serve", "--config", filepath.Join(w.Dir, "trefoil.yaml"))
+		if r.round%2 == 0 {
+			r.killStarting()
+		}
+		serve = r.serve()
 		r.compare(load)
 		r.verify("restarted", before)
 		r.awaitSwept()
@@ -82,6 +85,24 @@ func TestKill(t *testing.T) {
 	if r.delivered == 0 || r.interrupted == 0 || r.left == 0 {
 		t.Error("no kill hit anything: this run shows nothing")
 	}
+}
+
+func (r *run) command() []string {
+	return []string{"serve", "--config", filepath.Join(r.w.Dir, "trefoil.yaml")}
+}
+
+func (r *run) serve() *testbin.Process { return testbin.Serve(r.t, trefoil, r.command()...) }
+
+// killStarting kills a second time while the program recovers from the first:
+// some time in the 200 ms within which it usually serves.
+func (r *run) killStarting() {
+	p := testbin.Start(r.t, trefoil, r.command()...)
+	time.Sleep(time.Duration(r.rng.Int64N(200)) * time.Millisecond)
+	p.Kill()
+	if strings.Contains(p.Said(), `"level":"ERROR"`) {
+		r.t.Errorf("kill %d, starting: %s", r.round, p.Said())
+	}
+	r.awaitNobody()
 }
 
 // checkpoint keeps what was published, as an outsider would.
