@@ -16,7 +16,7 @@ import (
 type checkCmd struct {
 	AgainstStore string `placeholder:"CONNSTRING" help:"libpq connection string, without password: compare the catalogue with that store."`
 	Dataset      string `placeholder:"DATASET" help:"With --against-store: which dataset [the only one]."`
-	Config       string `short:"c" default:"${config}" env:"TREFOIL_CONFIG" type:"path" placeholder:"FILE" help:"Configuration."`
+	Config       string `short:"c" default:"${config}" env:"TREFOIL_CONFIG" type:"path" placeholder:"FILE" help:"Configuration; without it trefoil.yaml."`
 }
 
 func (c *checkCmd) Run(e *env) error {

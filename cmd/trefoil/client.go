@@ -27,13 +27,13 @@ import (
 
 // socket is how an operator's command reaches its instance.
 type socket struct {
-	Config string `short:"c" default:"${config}" env:"TREFOIL_CONFIG" type:"path" placeholder:"FILE" help:"Configuration, for its socket."`
+	Config string `short:"c" default:"${config}" env:"TREFOIL_CONFIG" type:"path" placeholder:"FILE" help:"Configuration, for its socket; without it trefoil.yaml."`
 	Socket string `env:"TREFOIL_SOCKET" type:"path" placeholder:"FILE" help:"Unix socket of the instance; overrides --config."`
 }
 
 // connection is the same for commands that everybody runs: over HTTPS, too.
 type connection struct {
-	Config string `short:"c" default:"${config}" env:"TREFOIL_CONFIG" type:"path" placeholder:"FILE" help:"Configuration, for its socket."`
+	Config string `short:"c" default:"${config}" env:"TREFOIL_CONFIG" type:"path" placeholder:"FILE" help:"Configuration, for its socket; without it trefoil.yaml."`
 	Socket string `env:"TREFOIL_SOCKET" type:"path" placeholder:"FILE" help:"Unix socket of the instance; overrides --config."`
 	URL    string `env:"TREFOIL_URL" placeholder:"https://HOST:PORT" help:"HTTPS API of the instance; overrides the socket."`
 	CA     string `env:"TREFOIL_CA" type:"path" placeholder:"FILE" help:"PEM file of the authority of the API's certificate."`
@@ -41,7 +41,7 @@ type connection struct {
 
 // person is who signs.
 type person struct {
-	Login string `env:"TREFOIL_LOGIN" default:"${env_user}" placeholder:"LOGIN" help:"Your login in the staff directory."`
+	Login string `env:"TREFOIL_LOGIN" default:"${env_user}" placeholder:"LOGIN" help:"Your login in the staff directory; without it your user name here."`
 	Key   string `env:"TREFOIL_KEY" type:"path" placeholder:"FILE" help:"Your SSH key, enrolled for that login [~/.ssh/id_ed25519]."`
 }
 

@@ -28,7 +28,7 @@ type storeFlags struct {
 	Dataset string `arg:"" help:"Dataset of the catalogue."`
 	Site    string `required:"" placeholder:"SITE" help:"Site whose store is meant."`
 	Admin   string `required:"" env:"TREFOIL_ADMIN" placeholder:"CONNSTRING" help:"libpq connection string of a superuser, without password: give that in PGPASSWORD or a pgpass file."`
-	Config  string `short:"c" default:"${config}" env:"TREFOIL_CONFIG" type:"path" placeholder:"FILE" help:"Configuration."`
+	Config  string `short:"c" default:"${config}" env:"TREFOIL_CONFIG" type:"path" placeholder:"FILE" help:"Configuration; without it trefoil.yaml."`
 }
 
 // open reads the catalogue's file and connects.

@@ -15,7 +15,7 @@ import (
 const stopTimeout = 15 * time.Second
 
 type serveCmd struct {
-	Config string `short:"c" default:"${config}" env:"TREFOIL_CONFIG" type:"path" placeholder:"FILE" help:"Configuration."`
+	Config string `short:"c" default:"${config}" env:"TREFOIL_CONFIG" type:"path" placeholder:"FILE" help:"Configuration; without it trefoil.yaml."`
 }
 
 func (c *serveCmd) Run(e *env) error {
