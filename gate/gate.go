@@ -118,22 +118,32 @@ func (g *Gate) EndAll(reason string, why *fault.Error) {
 	}
 }
 
-// Run sweeps leftovers and records what strangers did, each minute, until ctx ends.
+// Run does what has to be done again and again, until ctx ends: patrol the
+// stores of open sessions, and each minute sweep leftovers and record what
+// strangers did.
 func (g *Gate) Run(ctx context.Context) {
-	tick := time.NewTicker(time.Minute)
-	defer tick.Stop()
+	minute, often := time.NewTicker(time.Minute), time.NewTicker(fenceAge)
+	defer minute.Stop()
+	defer often.Stop()
+	g.sweep(ctx)
 	for {
-		for name, store := range g.stores {
-			if err := store.Sweep(ctx); err != nil && ctx.Err() == nil {
-				g.log.Warn("leftover roles could not be swept", "store", name, "err", err)
-			}
-		}
 		select {
-		case <-tick.C:
+		case <-often.C:
+			g.patrol(ctx)
+		case <-minute.C:
+			g.sweep(ctx)
 			g.recordStrangers()
 		case <-ctx.Done():
 			g.recordStrangers()
 			return
+		}
+	}
+}
+
+func (g *Gate) sweep(ctx context.Context) {
+	for name, store := range g.stores {
+		if err := store.Sweep(ctx); err != nil && ctx.Err() == nil {
+			g.log.Warn("leftover roles could not be swept", "store", name, "err", err)
 		}
 	}
 }

@@ -25,7 +25,6 @@ type testDesk struct {
 	logins    []Login
 	strangers []string
 	refuse    *fault.Error
-	perLogin  func(*testSession)
 }
 
 func (d *testDesk) Lookup(user, database string) Credentials {

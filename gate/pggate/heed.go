@@ -211,7 +211,7 @@ func (r *relay) parameter(body []byte) *fault.Error {
 // reports nothing, the value the gate relies on is taken for granted.
 func pins(reported map[string]string) map[string]string {
 	p := map[string]string{"client_encoding": "UTF8", "standard_conforming_strings": "on"}
-	for _, name := range []string{"session_authorization", "is_superuser", "server_encoding", "integer_datetimes"} {
+	for _, name := range []string{"application_name", "session_authorization", "is_superuser", "server_encoding", "integer_datetimes"} {
 		if v, ok := reported[name]; ok {
 			p[name] = v
 		}

@@ -248,7 +248,8 @@ func (r *relay) send(b []byte) *fault.Error {
 		return nil
 	}
 	r.cancelling.Lock()
-	r.cancelling.Unlock() //nolint:staticcheck // waiting is the point
+	//lint:ignore SA2001 waiting is the point
+	r.cancelling.Unlock()
 	if _, err := r.store.Write(b); err != nil {
 		return storeAway(err)
 	}
