@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -159,11 +160,20 @@ func (c *Config) check() error {
 		if s.Connect == "" || s.PasswordFile == "" {
 			return fmt.Errorf("stores.%s: connect and password_file are both needed", name)
 		}
-		if strings.Contains(s.Connect, "password") {
+		if hasPassword(s.Connect) {
 			return fmt.Errorf("stores.%s: a password does not belong in the configuration; put it into password_file", name)
 		}
 	}
 	return nil
+}
+
+// hasPassword says whether a libpq connection string holds one, in either form.
+func hasPassword(connect string) bool {
+	if u, err := url.Parse(connect); err == nil && u.User != nil {
+		_, has := u.User.Password()
+		return has
+	}
+	return strings.Contains(connect, "password")
 }
 
 // Path resolves a path of the configuration.

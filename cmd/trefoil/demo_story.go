@@ -121,6 +121,9 @@ func (w *world) tamper(ctx context.Context) (err error) {
 	if _, err := w.do(ctx, verify); err != nil {
 		return err
 	}
+	if err := w.allPublished(ctx); err != nil {
+		return err
+	}
 	path, err := w.bundle()
 	if err != nil {
 		return err
@@ -136,6 +139,19 @@ func (w *world) tamper(ctx context.Context) (err error) {
 	verify.code, verify.want = 1, []string{"does not verify: entry ", "altered"}
 	_, err = w.do(ctx, verify)
 	return err
+}
+
+// allPublished waits until the checkpoint covers the story so far.
+func (w *world) allPublished(ctx context.Context) error {
+	cl, err := (&connection{Config: w.config()}).open(nil)
+	if err != nil {
+		return err
+	}
+	st, err := cl.status(ctx)
+	if err != nil {
+		return err
+	}
+	return cl.published(ctx, st.Durable-1)
 }
 
 // bundle is the file of published entries the story took place in.
