@@ -276,7 +276,8 @@ func (w *world) stop() {
 	if w.serve != nil && w.serve.Process != nil {
 		_ = w.serve.Process.Signal(syscall.SIGTERM) // it may have ended by itself
 		select {
-		case <-w.exited:
+		case end := <-w.exited:
+			w.exited <- end // whoever asks again is told again
 		case <-time.After(20 * time.Second):
 			_ = w.serve.Process.Kill()
 		}
