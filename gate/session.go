@@ -50,7 +50,11 @@ func newSession(g *Gate, adm access.Admission, a access.Attempt, store Store) *s
 }
 
 // Upstream implements pggate.Session.
-func (s *session) Upstream() pggate.Upstream { return s.up }
+func (s *session) Upstream() pggate.Upstream {
+	up := s.up
+	s.up = pggate.Upstream{} // asked for once; nothing of it is held here
+	return up
+}
 
 // Ended implements pggate.Session.
 func (s *session) Ended() <-chan struct{} { return s.ended }

@@ -28,6 +28,7 @@ type PGStore struct {
 	gate  string
 	name  string
 	pool  *pgxpool.Pool
+	base  *pgconn.Config // of every session, but for user, password and settings
 	clock func() time.Time
 
 	mu      sync.Mutex
@@ -54,7 +55,9 @@ func NewPGStore(gate, name, conn, password string, clock func() time.Time) (*PGS
 	if err != nil {
 		return nil, err
 	}
-	return &PGStore{gate: gate, name: name, pool: pool, clock: clock, open: make(map[string]bool),
+	base := pool.Config().ConnConfig.Config
+	base.Password = ""
+	return &PGStore{gate: gate, name: name, pool: pool, base: &base, clock: clock, open: make(map[string]bool),
 		digests: make(map[string]string), of: make(map[string]*catalog.Dataset)}, nil
 }
 
@@ -184,7 +187,7 @@ func (p *PGStore) Open(ctx context.Context, o Opening) (role string, up pggate.U
 
 // connect logs in as the session's role and takes the connection over.
 func (p *PGStore) connect(ctx context.Context, role, password string, settings []pggate.Setting) (up pggate.Upstream, err error) {
-	cfg := p.pool.Config().ConnConfig.Config
+	cfg := *p.base
 	cfg.User, cfg.Password = role, password
 	cfg.RuntimeParams = map[string]string{"application_name": "trefoil", "client_encoding": "UTF8"}
 	for _, s := range settings {
@@ -201,7 +204,17 @@ func (p *PGStore) connect(ctx context.Context, role, password string, settings [
 	if err != nil {
 		return up, err
 	}
-	return pggate.Upstream{Conn: h.Conn, Parameters: maps.Clone(h.ParameterStatuses), Cancel: conn.CancelRequest}, nil
+	// Of pgx's connection, whose buffers a session would hold for as long as it
+	// lives, only what a cancel request needs is kept.
+	key := pgconn.HijackedConn{Conn: h.Conn, TLSConfig: h.TLSConfig, PID: h.PID, SecretKey: h.SecretKey, Config: p.base}
+	cancel := func(ctx context.Context) error {
+		c, err := pgconn.Construct(&key)
+		if err != nil {
+			return err
+		}
+		return c.CancelRequest(ctx)
+	}
+	return pggate.Upstream{Conn: h.Conn, Parameters: h.ParameterStatuses, Cancel: cancel}, nil
 }
 
 // Close implements Store.

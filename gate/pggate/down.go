@@ -48,6 +48,12 @@ func (r *relay) runDown() *fault.Error {
 		var why *fault.Error
 		stopped := false
 		err := pump(r.store, r.downRoom, func(n int) bool {
+			if n == 0 {
+				if d.have == 0 {
+					r.lendBack()
+				}
+				return true
+			}
 			d.have += n
 			why = r.chunk()
 			stopped = why != nil

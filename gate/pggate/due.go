@@ -48,7 +48,7 @@ type due struct {
 }
 
 func newDue() *due {
-	d := &due{ring: make([]item, 16)}
+	d := &due{ring: make([]item, 4)}
 	d.moved.L = &d.mu
 	return d
 }

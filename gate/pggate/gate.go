@@ -46,6 +46,7 @@ type Gate struct {
 
 	chunks sync.Pool // of *[downBuffer]byte
 	gather sync.Pool // of *[wireBuffer]byte
+	inbox  sync.Pool // of *[inBuffer]byte
 
 	ctx  context.Context // ends when Shutdown gives up waiting
 	stop context.CancelFunc
@@ -87,6 +88,7 @@ func New(cfg Config) (*Gate, error) {
 		listeners: map[net.Listener]bool{}, strangers: map[netip.Addr]int{}, waiting: map[net.Conn]bool{}, sessions: map[uint32]*relay{},
 	}
 	g.chunks.New = func() any { return new([downBuffer]byte) }
+	g.inbox.New = func() any { return new([inBuffer]byte) }
 	g.gather.New = func() any { return new([wireBuffer]byte) }
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	return g, nil

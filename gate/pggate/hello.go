@@ -74,7 +74,7 @@ var errNoTLS = fault.New(fault.Protocol, "no TLS")
 
 // secure completes TLS and reads the packet inside it.
 func (g *Gate) secure(raw net.Conn, prefix []byte, direct bool) (*hello, error) {
-	h := &hello{wire: &wireConn{Conn: raw, pool: &g.gather, in: bytes.Clone(prefix)}}
+	h := &hello{wire: &wireConn{Conn: raw, pool: &g.gather, inbox: &g.inbox, in: bytes.Clone(prefix)}}
 	h.client = tls.Server(h.wire, g.tls)
 	ctx, cancel := context.WithTimeout(g.ctx, g.cfg.HandshakeTimeout)
 	defer cancel()

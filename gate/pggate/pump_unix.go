@@ -40,6 +40,7 @@ func pumpSocket(rc syscall.RawConn, room func() []byte, taken func(n int) bool) 
 			case err == syscall.EINTR:
 				continue
 			case err == syscall.EAGAIN:
+				taken(0)
 				return false
 			case err != nil:
 				end = os.NewSyscallError("read", err)

@@ -79,20 +79,13 @@ func (r *relay) run() {
 	over := make(chan struct{})
 	var watch sync.WaitGroup
 	watch.Go(func() {
-		tick := time.NewTicker(nudgeEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-r.sess.Ended():
-				r.end(r.sess.Cause())
-				return
-			case <-over:
-				return
-			case <-tick.C:
-				r.nudge()
-			}
+		select {
+		case <-r.sess.Ended():
+			r.end(r.sess.Cause())
+		case <-over:
 		}
 	})
+	defer r.nudging()()
 	left, why := r.runUp()
 	if left {
 		r.allow(r.store.SetReadDeadline, time.Now().Add(grace)) // then down ends the session

@@ -9,11 +9,8 @@ import (
 	"github.com/trefoil-dev/trefoil/internal/fault"
 )
 
-const (
-	upBuffer = 8 << 10 // messages of a client; grows for larger ones
-	// maxNameMessage bounds messages that hold only names and numbers.
-	maxNameMessage = 8 << 10
-)
+// maxNameMessage bounds messages that hold only names and numbers.
+const maxNameMessage = 8 << 10
 
 // upState is what the client's direction keeps. Only runUp's goroutine uses it.
 type upState struct {
@@ -28,10 +25,11 @@ type upState struct {
 	buf      []byte
 	from, at int
 
-	mem  []byte // what has been read; have bytes of it are in use
+	mem  []byte // what has been decrypted; have bytes of it are in use
 	have int
-	left bool         // how it ended: the client said goodbye,
-	why  *fault.Error // or did something that ends the session
+	lent *[inBuffer]byte // what mem is, unless it had to grow; nil while there is nothing to hold
+	left bool            // how it ended: the client said goodbye,
+	why  *fault.Error    // or did something that ends the session
 
 	verdict   verdict
 	statement Statement
@@ -59,12 +57,17 @@ type upState struct {
 //   - Describe, Close, Sync, Flush: none; they name what has its entry already.
 func (r *relay) runUp() (left bool, why *fault.Error) {
 	u := &r.up
-	u.mem = make([]byte, upBuffer)
+	defer r.upDone()
 	over := r.decrypted() // what came behind the handshake
 	for !over {
 		err := pump(r.wire.Conn, r.wire.room, func(n int) bool {
-			r.wire.fill(n)
-			over = r.decrypted()
+			if n > 0 {
+				r.wire.fill(n)
+				over = r.decrypted()
+			}
+			if u.have == 0 {
+				r.upDone()
+			}
 			return !over
 		})
 		if !over && !r.nudged(r.wire.Conn, err) {
@@ -79,7 +82,7 @@ func (r *relay) runUp() (left bool, why *fault.Error) {
 func (r *relay) decrypted() (over bool) {
 	u := &r.up
 	for {
-		n, err := r.client.Read(u.mem[u.have:])
+		n, err := r.client.Read(r.upRoom())
 		if n > 0 {
 			u.have += n
 			var used int
@@ -87,7 +90,10 @@ func (r *relay) decrypted() (over bool) {
 				return true
 			}
 			u.have = copy(u.mem, u.mem[used:u.have])
-			u.mem = r.room(u.mem, u.have)
+			if u.have == len(u.mem) {
+				// Twice the buffer at a time, so that a claimed length alone costs nothing.
+				u.mem = append(u.mem, make([]byte, len(u.mem))...)
+			}
 		}
 		switch {
 		case errors.Is(err, errDry):
@@ -99,17 +105,25 @@ func (r *relay) decrypted() (over bool) {
 	}
 }
 
-// room makes room for the rest of the message at the start of buf, twice the
-// buffer at a time, so that a claimed length alone costs nothing; and gives a large
-// buffer back once it is empty.
-func (r *relay) room(buf []byte, have int) []byte {
-	switch {
-	case have == len(buf):
-		return append(buf, make([]byte, len(buf))...)
-	case have == 0 && len(buf) > 8*upBuffer:
-		return make([]byte, upBuffer)
+// upRoom is where the next decrypted bytes go. The buffer is the gate's, lent while
+// there is something in it, and one that had to grow is dropped once it is empty.
+func (r *relay) upRoom() []byte {
+	u := &r.up
+	if u.mem == nil {
+		u.lent = r.gate.inbox.Get().(*[inBuffer]byte)
+		u.mem = u.lent[:]
 	}
-	return buf
+	return u.mem[u.have:]
+}
+
+// upDone gives both buffers back: nothing is in them, or the session is over.
+func (r *relay) upDone() {
+	u := &r.up
+	r.wire.lendBack()
+	if u.lent != nil {
+		r.gate.inbox.Put(u.lent)
+	}
+	u.mem, u.lent, u.buf, u.have = nil, nil, nil, 0
 }
 
 // clientGone maps the end of the client's stream: closing is nobody's fault.

@@ -25,9 +25,10 @@ type wireConn struct {
 	shown *tls.Certificate // in this connection's handshake
 
 	// Once the session runs, TLS is fed with what up has read.
-	fed bool
-	mem []byte
-	in  []byte // what has been read and not been taken: of mem, or before TLS was recognised
+	fed   bool
+	inbox *sync.Pool      // of *[inBuffer]byte
+	mem   *[inBuffer]byte // lent while there is something in it
+	in    []byte          // what has been read and not been taken: of mem, or before TLS was recognised
 
 	mu      sync.Mutex
 	holding bool
@@ -57,15 +58,29 @@ func (w *wireConn) Write(p []byte) (int, error) {
 	return w.Conn.Write(p)
 }
 
-// inBuffer is how much of the client's TLS stream is read at once.
+// inBuffer is how much of the client's TLS stream is read at once, and decrypted;
+// the latter grows for larger messages.
 const inBuffer = 8 << 10
 
 // room is where the next bytes of the client's go, fill takes n of them.
-func (w *wireConn) room() []byte { return w.mem }
-func (w *wireConn) fill(n int)   { w.in = w.mem[:n] }
+func (w *wireConn) room() []byte {
+	if w.mem == nil {
+		w.mem = w.inbox.Get().(*[inBuffer]byte)
+	}
+	return w.mem[:]
+}
+func (w *wireConn) fill(n int) { w.in = w.mem[:n] }
+
+// lendBack gives the buffer back once all of it has been taken.
+func (w *wireConn) lendBack() {
+	if w.mem != nil && len(w.in) == 0 {
+		w.inbox.Put(w.mem)
+		w.mem, w.in = nil, nil
+	}
+}
 
 // feed turns Read from the socket's into one of what fill was given.
-func (w *wireConn) feed() { w.fed, w.mem = true, make([]byte, inBuffer) }
+func (w *wireConn) feed() { w.fed = true }
 
 func (w *wireConn) Read(p []byte) (int, error) {
 	switch {
