@@ -166,6 +166,12 @@ func (p *parser) table(e entry) *Table {
 			}
 		},
 		"home": func(n *yaml.Node) { t.Home = p.identifier(n, "the home of "+what) },
+		"minor": func(n *yaml.Node) {
+			if w := p.word(n, "the minor test of "+what); w != "" {
+				t.Minor = minorTest(w)
+			}
+		},
+		"lenses": func(n *yaml.Node) { t.Lenses = p.lenses(n, what) },
 		"columns!": func(n *yaml.Node) {
 			for _, c := range p.mapping(n, "the columns of "+what) {
 				t.Columns = append(t.Columns, p.column(c, what))
@@ -178,31 +184,53 @@ func (p *parser) table(e entry) *Table {
 	return t
 }
 
+// lenses reads which lenses have a table.
+func (p *parser) lenses(n *yaml.Node, table string) []Level {
+	list := []Level{} // not nil, which means all
+	p.words(n, "the lenses of "+table, func(line int, w string) {
+		for _, l := range Lenses() {
+			if l.String() == w {
+				list = append(list, l)
+				return
+			}
+		}
+		p.fault(line, "the lenses of %s: there is no lens %s; there are %s", table, quote(w), join(names(Lenses())))
+	})
+	if len(list) == 0 {
+		p.fault(n.Line, "%s is in no lens; leave it out of the catalogue instead", table)
+	}
+	return list
+}
+
 func (p *parser) column(e entry, table string) Column {
 	p.legal(e.line, e.key, "column")
-	c := Column{Name: e.key}
 	text := p.word(e.node, "column "+e.key+" of "+table)
 	if text == "" {
-		return c
+		return Column{Name: e.key}
 	}
-	var wrong string
-	if c.Category, c.Mask, wrong = classify(text); wrong != "" {
+	c, wrong := classify(text)
+	if wrong != "" {
 		p.fault(e.node.Line, "column %s of %s: %s", e.key, table, wrong)
 	}
+	c.Name = e.key
 	return c
 }
 
-// paths reads "column -> table" or "column -> table.column".
+// paths reads "column -> table", "column -> table.column" or
+// "(column, column) -> table.(column, column)".
 func (p *parser) paths(table string, nodes ...*yaml.Node) []Path {
 	var list []Path
 	for _, n := range nodes {
 		from, to, ok := strings.Cut(p.word(n, "a path of "+table), "->")
-		parent, column, _ := strings.Cut(strings.TrimSpace(to), ".")
-		if !ok || parent == "" {
+		parent, there, _ := strings.Cut(strings.TrimSpace(to), ".")
+		path := Path{columnList(from), parent, columnList(there)}
+		if !ok || parent == "" || len(path.Columns) == 0 {
 			p.fault(n.Line, "a path of %s is written column -> table or column -> table.column", table)
 			continue
 		}
-		list = append(list, Path{strings.TrimSpace(from), parent, column})
+		if p.pairs(n.Line, table, path) {
+			list = append(list, path)
+		}
 	}
 	return list
 }
@@ -210,12 +238,43 @@ func (p *parser) paths(table string, nodes ...*yaml.Node) []Path {
 // via reads "table.column -> column".
 func (p *parser) via(table string, n *yaml.Node) []Path {
 	from, to, ok := strings.Cut(p.word(n, "via of "+table), "->")
-	parent, column, dot := strings.Cut(strings.TrimSpace(from), ".")
-	if !ok || !dot || strings.TrimSpace(to) == "" {
+	parent, there, _ := strings.Cut(strings.TrimSpace(from), ".")
+	path := Path{columnList(to), parent, columnList(there)}
+	if !ok || len(path.Columns) == 0 || len(path.ParentColumns) == 0 {
 		p.fault(n.Line, "via of %s is written othertable.column -> column", table)
 		return nil
 	}
-	return []Path{{strings.TrimSpace(to), parent, column}}
+	if !p.pairs(n.Line, table, path) {
+		return nil
+	}
+	return []Path{path}
+}
+
+// columnList reads "column" or "(column, column)".
+func columnList(s string) []string {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return nil
+	}
+	inner, open := strings.CutPrefix(s, "(")
+	inner, closed := strings.CutSuffix(inner, ")")
+	if !open || !closed {
+		return []string{s}
+	}
+	var list []string
+	for _, c := range strings.Split(inner, ",") {
+		list = append(list, strings.TrimSpace(c))
+	}
+	return list
+}
+
+// pairs checks that both ends of a path have as many columns.
+func (p *parser) pairs(line int, table string, path Path) bool {
+	if len(path.ParentColumns) == len(path.Columns) || len(path.ParentColumns) == 0 && len(path.Columns) == 1 {
+		return true
+	}
+	p.fault(line, "a path of %s has %d columns at one end and %d at the other", table, len(path.Columns), len(path.ParentColumns))
+	return false
 }
 
 func (p *parser) identifier(n *yaml.Node, what string) string {

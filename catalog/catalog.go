@@ -63,20 +63,27 @@ func (k Kind) String() string {
 type Table struct {
 	Name    string
 	Kind    Kind
-	Key     string // Subject: the key column; otherwise empty
-	Home    string // Subject: the column with the home country; may be empty
-	Paths   []Path // Child and Via: one; Between: two or more; otherwise none
+	Key     string    // Subject: the key column; otherwise empty
+	Home    string    // Subject: the column with the home country; may be empty
+	Minor   MinorTest // Subject: who is a minor
+	Paths   []Path    // Child and Via: one; Between: two or more; otherwise none
+	Lenses  []Level   // that have the table; nil: all
 	Columns []Column
 }
 
 // Path is one step towards the subject. A row belongs to a subject when a row
-// of Parent that belongs to it has ParentColumn equal to the row's Column. For
-// Via the parent points at this table, otherwise this table points at it: the
-// condition is the same.
+// of Parent that belongs to it has ParentColumns equal to the row's Columns, of
+// which there are as many. For Via the parent points at this table, otherwise
+// this table points at it: the condition is the same.
 type Path struct {
-	Column       string
-	Parent       string
-	ParentColumn string
+	Columns       []string
+	Parent        string
+	ParentColumns []string
+}
+
+// Equal tells whether two paths say the same.
+func (p Path) Equal(o Path) bool {
+	return p.Parent == o.Parent && slices.Equal(p.Columns, o.Columns) && slices.Equal(p.ParentColumns, o.ParentColumns)
 }
 
 // Column is a classified column.
@@ -84,6 +91,7 @@ type Column struct {
 	Name     string
 	Category Category
 	Mask     Mask // what the masked lens shows; always set
+	Clear    bool // the clear lens shows it as it is, and not as the masked one does
 }
 
 // Zone finds a zone by name, or gives nil.
@@ -133,9 +141,13 @@ func (t *Table) NamesSubject(column string) bool {
 	return ok && c.Category == SubjectKey
 }
 
-// Categories lists, sorted, every category that some column of the dataset has.
+// Categories lists, sorted, every category that some column of the dataset has,
+// and Minor when the catalogue says how to tell minors.
 func (d *Dataset) Categories() []Category {
 	var all []Category
+	if d.Subject().Minor.Column != "" {
+		all = append(all, Minor)
+	}
 	for _, t := range d.Tables {
 		for _, c := range t.Columns {
 			all = append(all, c.Category)

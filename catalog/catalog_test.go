@@ -38,8 +38,8 @@ func TestExample(t *testing.T) {
 		t.Errorf("dataset = %+v", d)
 	}
 	m := d.Table("messages")
-	want := []Path{{"sender_id", "users", "id"}, {"recipient_id", "users", "id"}}
-	if m.Kind != Between || !slices.Equal(m.Paths, want) || !m.NamesSubject("sender_id") || m.NamesSubject("id") {
+	want := []Path{path("sender_id", "users", "id"), path("recipient_id", "users", "id")}
+	if m.Kind != Between || !slices.EqualFunc(m.Paths, want, Path.Equal) || !m.NamesSubject("sender_id") || m.NamesSubject("id") {
 		t.Errorf("messages = %+v", m)
 	}
 	if got, _ := d.Table("devices").Column("last_ip"); got.Mask != IP || got.Category != Network {
@@ -74,6 +74,9 @@ datasets:
       lines:
         child: order_id -> orders.id
         columns: { id: key, order_id: key }
+      notes:
+        child: (order_id, line) -> lines.(order_id, id)
+        columns: { order_id: key, line: key }
       addresses:
         via: users.address_id -> id
         columns: { id: key, street: contact/hide }
@@ -92,11 +95,12 @@ func TestPaths(t *testing.T) {
 	}
 	d := c.Dataset("shop")
 	for table, want := range map[string]Path{
-		"orders":    {"user_id", "users", "id"},
-		"lines":     {"order_id", "orders", "id"},
-		"addresses": {"id", "users", "address_id"},
+		"orders":    path("user_id", "users", "id"),
+		"lines":     path("order_id", "orders", "id"),
+		"addresses": path("id", "users", "address_id"),
+		"notes":     {[]string{"order_id", "line"}, "lines", []string{"order_id", "id"}},
 	} {
-		if got := d.Table(table).Paths; len(got) != 1 || got[0] != want {
+		if got := d.Table(table).Paths; len(got) != 1 || !got[0].Equal(want) {
 			t.Errorf("%s hangs on %v, want %v", table, got, want)
 		}
 	}
@@ -138,6 +142,19 @@ func TestFaults(t *testing.T) {
 		{"via: users.address_id -> id", "via: users -> id", "via of table addresses is written othertable.column -> column"},
 		{"between: [from_id -> users, to_id -> users]", "between: [from_id -> users]", "must list two paths or more"},
 		{"between: [from_id -> users, to_id -> users]", "between: [from_id -> users, from_id -> users]", "twice"},
+		{"lines.(order_id, id)", "lines.id", "a path of table notes has 2 columns at one end and 1 at the other"},
+		{"lines.(order_id, id)", "lines", "a path of table notes has 2 columns at one end and 0 at the other"},
+		{"lines.(order_id, id)", "lines.(order_id, nr)", `hangs on column "nr" of lines`},
+		{"(order_id, line) ->", "(, line) ->", `the path column "" of table notes`},
+		{"home: country\n", "home: country\n        minor: country\n", "column country must have category minor"},
+		{"home: country\n", "home: country\n        minor: country under 18\n", "column country must have category birth"},
+		{"home: country\n", "home: country\n        minor: born under 18\n", `names column "born", which is not listed`},
+		{"child: user_id -> users\n", "child: user_id -> users\n        minor: note\n", "table orders is no subject table; minor belongs to that"},
+		{"child: user_id -> users\n", "child: user_id -> users\n        lenses: [masked, raw]\n", `there is no lens "raw"; there are clear, masked, pseudonymous`},
+		{"child: user_id -> users\n", "child: user_id -> users\n        lenses: []\n", "table orders is in no lens; leave it out"},
+		{"note: content", "note: content/text/pseudonymous", "where widest is clear or masked"},
+		{"note: content", "note: content/text/clear/clear", "where widest is clear or masked"},
+		{"note: content", "note: credential/hide/clear", "is shown the same in clear and masked"},
 		{"reference: true", "reference: yes please", "can only be true"},
 		{"{ code: reference }", "{ code: contact }", "table colours is reference, so its column code cannot be contact"},
 		{"note: content", "note: prose", `c:17: column note of table orders: unknown category "prose"; known are behaviour, birth,`},
@@ -211,13 +228,19 @@ func FuzzParse(f *testing.F) {
 		for _, d := range c.Datasets {
 			for _, tab := range d.Tables {
 				for _, p := range tab.Paths {
-					if d.Table(p.Parent) == nil || !hasColumn(tab, p.Column) {
-						t.Fatalf("an accepted path leads nowhere: %+v", p)
+					for i, c := range p.Columns {
+						if parent := d.Table(p.Parent); parent == nil || !hasColumn(tab, c) || !hasColumn(parent, p.ParentColumns[i]) {
+							t.Fatalf("an accepted path leads nowhere: %+v", p)
+						}
 					}
 				}
 			}
 		}
 	})
+}
+
+func path(column, parent, parentColumn string) Path {
+	return Path{[]string{column}, parent, []string{parentColumn}}
 }
 
 func hasColumn(t *Table, name string) bool { _, ok := t.Column(name); return ok }

@@ -80,22 +80,35 @@ func Categories() []Category {
 	return all
 }
 
-// classify reads "category" or "category/mask"; the second result is a sentence
-// about what is wrong, or empty.
-func classify(s string) (Category, Mask, string) {
-	name, maskName, hasMask := strings.Cut(s, "/")
-	cat, mask := Category(strings.TrimSpace(name)), Mask(strings.TrimSpace(maskName))
-	masks := masksOf(cat)
+// classify reads "category", "category/mask" or "category/mask/widest", where
+// widest is the lens, clear or masked, beyond which the column is not shown
+// wider; wrong is a sentence, or empty.
+func classify(s string) (c Column, wrong string) {
+	words := strings.Split(s, "/")
+	for i := range words {
+		words[i] = strings.TrimSpace(words[i])
+	}
+	c.Category = Category(words[0])
+	masks := masksOf(c.Category)
 	if masks == nil {
-		return "", "", "unknown category " + quote(string(cat)) + "; known are " + join(Categories())
+		return Column{}, "unknown category " + quote(words[0]) + "; known are " + join(Categories())
 	}
-	if !hasMask {
-		return cat, masks[0], ""
+	c.Mask, c.Clear = masks[0], !slices.Contains(narrow, c.Category)
+	if len(words) > 1 {
+		if c.Mask = Mask(words[1]); !slices.Contains(masks, c.Mask) {
+			return Column{}, "mask " + quote(words[1]) + " does not fit category " + words[0] + "; fitting are " + join(masks)
+		}
 	}
-	if !slices.Contains(masks, mask) {
-		return "", "", "mask " + quote(string(mask)) + " does not fit category " + string(cat) + "; fitting are " + join(masks)
+	switch {
+	case len(words) < 3:
+	case len(words) > 3 || words[2] != Clear.String() && words[2] != Masked.String():
+		return Column{}, quote(s) + " is not category, category/mask or category/mask/widest, where widest is clear or masked"
+	case c.Category == SubjectKey || c.Category == Credential:
+		return Column{}, "category " + words[0] + " is shown the same in clear and masked; nothing follows its mask"
+	default:
+		c.Clear = words[2] == Clear.String()
 	}
-	return cat, mask, ""
+	return c, ""
 }
 
 func join[S ~string](list []S) string {

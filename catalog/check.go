@@ -99,6 +99,7 @@ func (p *parser) checkColumns(t *Table) {
 			p.fault(line, "the home %s of table %s must be listed among its columns with category residence", t.Home, t.Name)
 		}
 	}
+	p.checkMinor(t)
 	if t.Kind != Reference {
 		return
 	}
@@ -119,29 +120,36 @@ func (p *parser) checkPaths(d *Dataset, t *Table) {
 			p.fault(line, "table %s hangs on %s, which dataset %s does not list", t.Name, quote(path.Parent), d.Name)
 			continue
 		}
-		if path.ParentColumn == "" {
+		if path.ParentColumns == nil {
 			if parent.Kind != Subject {
-				p.fault(line, "table %s hangs on %s: say on which column, as in %s -> %s.id", t.Name, parent.Name, path.Column, parent.Name)
+				p.fault(line, "table %s hangs on %s: say on which column, as in %s -> %s.id", t.Name, parent.Name, path.Columns[0], parent.Name)
 				continue
 			}
-			path.ParentColumn = parent.Key
+			path.ParentColumns = []string{parent.Key}
 		}
-		own, ok := t.Column(path.Column)
-		if !ok {
-			p.fault(line, "the path column %s of table %s is not listed among its columns", quote(path.Column), t.Name)
-			continue
+		for k := range path.Columns {
+			p.checkPair(t, parent, path.Columns[k], path.ParentColumns[k])
 		}
-		there, ok := parent.Column(path.ParentColumn)
-		if !ok {
-			p.fault(line, "table %s hangs on column %s of %s, which is not listed there", t.Name, quote(path.ParentColumn), parent.Name)
-			continue
+		if slices.ContainsFunc(t.Paths[:i], path.Equal) {
+			p.fault(line, "table %s lists the path %s -> %s twice", t.Name, strings.Join(path.Columns, ", "), path.Parent)
 		}
-		if (there.Category == SubjectKey) != (own.Category == SubjectKey) {
-			p.fault(line, "%s.%s and %s.%s hold the same key, so both or neither have category subject", t.Name, own.Name, parent.Name, there.Name)
-		}
-		if slices.Contains(t.Paths[:i], *path) {
-			p.fault(line, "table %s lists the path %s -> %s twice", t.Name, path.Column, path.Parent)
-		}
+	}
+}
+
+func (p *parser) checkPair(t, parent *Table, column, parentColumn string) {
+	line := p.lines[t]
+	own, ok := t.Column(column)
+	if !ok {
+		p.fault(line, "the path column %s of table %s is not listed among its columns", quote(column), t.Name)
+		return
+	}
+	there, ok := parent.Column(parentColumn)
+	if !ok {
+		p.fault(line, "table %s hangs on column %s of %s, which is not listed there", t.Name, quote(parentColumn), parent.Name)
+		return
+	}
+	if (there.Category == SubjectKey) != (own.Category == SubjectKey) {
+		p.fault(line, "%s.%s and %s.%s hold the same key, so both or neither have category subject", t.Name, own.Name, parent.Name, there.Name)
 	}
 }
 

@@ -31,11 +31,11 @@ type PGStore struct {
 	base  *pgconn.Config // of every session, but for user, password and settings
 	clock func() time.Time
 
-	mu      sync.Mutex
-	open    map[string]bool   // roles in use: not to be swept
-	fenced  time.Time         // when the fence was last found whole
-	digests map[string]string // of the lenses compiled for the dataset in compiled
-	of      map[string]*catalog.Dataset
+	mu     sync.Mutex
+	open   map[string]bool             // roles in use: not to be swept
+	fenced time.Time                   // when the fence was last found whole
+	lenses map[string][]*lens.Compiled // of each dataset, as of the catalogue and columns seen last
+	of     map[string]*catalog.Dataset // of which they were compiled
 }
 
 // NewPGStore prepares a store from a libpq connection string without password
@@ -58,7 +58,7 @@ func NewPGStore(gate, name, conn, password string, clock func() time.Time) (*PGS
 	base := pool.Config().ConnConfig.Config
 	base.Password = ""
 	return &PGStore{gate: gate, name: name, pool: pool, base: &base, clock: clock, open: make(map[string]bool),
-		digests: make(map[string]string), of: make(map[string]*catalog.Dataset)}, nil
+		lenses: make(map[string][]*lens.Compiled), of: make(map[string]*catalog.Dataset)}, nil
 }
 
 // Shut closes the gate's own connections.
@@ -74,14 +74,14 @@ func (p *PGStore) Check(ctx context.Context, ds *catalog.Dataset, name, scope st
 		return "", p.away(err)
 	}
 	want, err := p.compiled(ctx, ds, name, scope)
-	if err == nil && want != print.Digest {
+	if err == nil && want.Digest != print.Digest {
 		p.forget(ds) // the operator's tables may have changed since
 		want, err = p.compiled(ctx, ds, name, scope)
 	}
 	if err != nil {
 		return "", p.away(err)
 	}
-	if want != print.Digest {
+	if want.Digest != print.Digest {
 		return "", fault.New(fault.Conflict, "store %s has another %s lens of %s than the catalogue in force says", p.name, name, ds.Name).
 			WithHint("the operator runs: trefoil lens apply %s", ds.Name)
 	}
@@ -112,32 +112,33 @@ func (p *PGStore) checkFence(ctx context.Context) error {
 	return nil
 }
 
-// compiled is the digest the catalogue in force asks for.
-func (p *PGStore) compiled(ctx context.Context, ds *catalog.Dataset, name, scope string) (string, error) {
-	key := ds.Name + "/" + name + "/" + scope
+// compiled is the lens the catalogue in force asks for.
+func (p *PGStore) compiled(ctx context.Context, ds *catalog.Dataset, name, scope string) (*lens.Compiled, error) {
 	p.mu.Lock()
-	digest, ok := p.digests[key]
-	ok = ok && p.of[ds.Name] == ds
+	all, fresh := p.lenses[ds.Name], p.of[ds.Name] == ds
 	p.mu.Unlock()
-	if ok {
-		return digest, nil
+	if !fresh {
+		var problems []string
+		var err error
+		if all, problems, err = lens.Compile(ctx, p.pool, ds); err != nil {
+			return nil, err
+		}
+		if len(problems) > 0 {
+			f := fault.New(fault.Conflict, "the catalogue does not fit store %s: %s", p.name, problems[0])
+			f.Detail = problems
+			return nil, f
+		}
+		for _, c := range all {
+			c.Views = nil // megabytes of SQL when there are a thousand tables
+		}
+		p.mu.Lock()
+		p.lenses[ds.Name], p.of[ds.Name] = all, ds
+		p.mu.Unlock()
 	}
-	all, problems, err := lens.Compile(ctx, p.pool, ds)
-	if err != nil {
-		return "", err
+	if c := lens.Find(all, name, scope); c != nil {
+		return c, nil
 	}
-	if len(problems) > 0 {
-		f := fault.New(fault.Conflict, "the catalogue does not fit store %s: %s", p.name, problems[0])
-		f.Detail = problems
-		return "", f
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.of[ds.Name] = ds
-	for _, c := range all {
-		p.digests[ds.Name+"/"+c.Lens+"/"+c.Scope] = c.Digest
-	}
-	return p.digests[key], nil
+	return nil, fault.New(fault.NotFound, "dataset %s has no lens %s in scope %s", ds.Name, name, scope)
 }
 
 func (p *PGStore) forget(ds *catalog.Dataset) {
@@ -168,12 +169,20 @@ func (p *PGStore) Open(ctx context.Context, o Opening) (role string, up pggate.U
 	if err != nil {
 		return "", up, err
 	}
+	compiled, err := p.compiled(ctx, o.Dataset, o.Lens, o.Scope)
+	if err != nil {
+		return "", up, p.away(err)
+	}
 	role = fmt.Sprintf("trefoil_s_%s_%d", p.gate, o.Session)
 	p.use(role, true)
-	opened, err := lens.OpenSession(ctx, p.pool, lens.Session{Gate: p.gate, Seq: o.Session, Dataset: o.Dataset.Name, Lens: o.Lens,
-		Scope: o.Scope, Grant: o.Grant, Verifier: verifier, Subjects: o.Subjects, Key: o.Pad})
-	if err == nil && opened.Role != role {
+	opened, err := lens.OpenSession(ctx, p.pool, lens.Session{Gate: p.gate, Seq: o.Session, Lens: compiled,
+		Grant: o.Grant, Verifier: verifier, Subjects: o.Subjects, Key: o.Pad})
+	switch {
+	case err == nil && opened.Role != role:
 		err = fmt.Errorf("the store made role %s, not %s", opened.Role, role)
+	case err == nil && opened.Digest != compiled.Digest:
+		err = fault.New(fault.Conflict, "the %s lens of %s in store %s was changed while the session was opened", o.Lens, o.Dataset.Name, p.name).WithHint("connect again")
+		_ = p.Close(ctx, role) // what stays is the sweep's
 	}
 	if err != nil {
 		p.use(role, false)

@@ -3,6 +3,7 @@ package lens
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/trefoil-dev/trefoil/catalog"
 )
@@ -13,7 +14,7 @@ type Report struct {
 	UnclassifiedColumns []string // "users.password", of tables that are in the catalogue
 	MissingTables       []string // in the catalogue, not in the store
 	MissingColumns      []string
-	MissingIndexes      []string // "orders.user_id": a case look-up would read the whole table
+	MissingIndexes      []string // "orders.user_id", "lines.(order_id, nr)": a look-up would read the whole table
 }
 
 // Clean tells whether the catalogue and the store agree; missing indexes are
@@ -35,6 +36,9 @@ func against(ds *catalog.Dataset, s *store) (r Report) {
 	for name, columns := range s.tables {
 		t := ds.Table(name)
 		if t == nil {
+			if ds.Table(s.partitions[name]) != nil {
+				continue // read through the table it is a part of
+			}
 			r.UnclassifiedTables = append(r.UnclassifiedTables, name)
 			continue
 		}
@@ -44,12 +48,21 @@ func against(ds *catalog.Dataset, s *store) (r Report) {
 			}
 		}
 	}
-	index := func(table, column string) {
-		c, ok := s.column(table, column)
-		if name := table + "." + column; ok && !c.leading && !slices.Contains(r.MissingIndexes, name) {
+	index := func(table string, columns ...string) {
+		for _, c := range columns {
+			if _, ok := s.column(table, c); !ok {
+				return // reported as missing
+			}
+		}
+		name := table + "." + columns[0]
+		if len(columns) > 1 {
+			name = table + ".(" + strings.Join(columns, ", ") + ")"
+		}
+		if !s.indexed(table, columns) && !slices.Contains(r.MissingIndexes, name) {
 			r.MissingIndexes = append(r.MissingIndexes, name)
 		}
 	}
+	minors := ds.Subject().Minor.Column != ""
 	for _, t := range ds.Tables {
 		if s.tables[t.Name] == nil {
 			r.MissingTables = append(r.MissingTables, t.Name)
@@ -64,7 +77,10 @@ func against(ds *catalog.Dataset, s *store) (r Report) {
 			index(t.Name, t.Key)
 		}
 		for _, p := range t.Paths {
-			index(t.Name, p.Column)
+			index(t.Name, p.Columns...)
+			if minors { // each row asks its parent
+				index(p.Parent, p.ParentColumns...)
+			}
 		}
 	}
 	for _, list := range []*[]string{&r.UnclassifiedTables, &r.UnclassifiedColumns, &r.MissingTables, &r.MissingColumns, &r.MissingIndexes} {

@@ -13,9 +13,11 @@ CREATE TABLE IF NOT EXISTS trefoil.lens (
 	digest   text NOT NULL,                -- SHA-256 of the compiled SQL, hex
 	key_type text NOT NULL CHECK (key_type IN ('int', 'uuid', 'text', '')),
 	in_force boolean NOT NULL,
+	pads     boolean NOT NULL DEFAULT false, -- its views compute pseudonyms, with the grant's padded keys
 	made     timestamptz NOT NULL DEFAULT clock_timestamp(),
 	print    jsonb NOT NULL DEFAULT '{}'   -- what stood when it was applied
 );
+ALTER TABLE trefoil.lens ADD COLUMN IF NOT EXISTS pads boolean NOT NULL DEFAULT false; -- made before there was one
 CREATE UNIQUE INDEX IF NOT EXISTS lens_in_force ON trefoil.lens (dataset, lens, scope) WHERE in_force;
 
 -- Which session serves which grant. A session role is used once and never again.
@@ -30,14 +32,17 @@ CREATE INDEX IF NOT EXISTS session_grant ON trefoil.session (grant_id);
 CREATE INDEX IF NOT EXISTS session_lens ON trefoil.session (lens);
 
 -- The subjects of a case, in the column of their key's type, while a session of
--- the grant is open.
+-- the grant is open, and in the pseudonymous lens what is shown of them.
 CREATE TABLE IF NOT EXISTS trefoil.scope (
 	grant_id bigint NOT NULL,
 	key_int  bigint,
 	key_uuid uuid,
 	key_text text,
+	pseudonym text,
 	CHECK (num_nonnulls(key_int, key_uuid, key_text) = 1)
 );
+ALTER TABLE trefoil.scope ADD COLUMN IF NOT EXISTS pseudonym text;
+CREATE UNIQUE INDEX IF NOT EXISTS scope_pseudonym ON trefoil.scope (grant_id, pseudonym) WHERE pseudonym IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS scope_int ON trefoil.scope (grant_id, key_int) WHERE key_int IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS scope_uuid ON trefoil.scope (grant_id, key_uuid) WHERE key_uuid IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS scope_text ON trefoil.scope (grant_id, key_text) WHERE key_text IS NOT NULL;
@@ -49,11 +54,14 @@ CREATE TABLE IF NOT EXISTS trefoil.pad (
 	opad     bytea NOT NULL CHECK (octet_length(opad) = 64)
 );
 
+DROP FUNCTION IF EXISTS trefoil.session_open(text, bigint, text, text, text, bigint, text, text[], bytea, bytea);
+
 -- session_open makes the login role of one session and writes what its views
--- look up. The gate chooses neither the lens role nor the schema.
+-- look up. The gate chooses neither the lens role nor the schema. p_pseudonyms
+-- stand beside p_subjects in the pseudonymous lens and are NULL in others.
 CREATE OR REPLACE FUNCTION trefoil.session_open(
 	p_gate text, p_seq bigint, p_dataset text, p_lens text, p_scope text,
-	p_grant bigint, p_verifier text, p_subjects text[], p_ipad bytea, p_opad bytea)
+	p_grant bigint, p_verifier text, p_subjects text[], p_pseudonyms text[], p_ipad bytea, p_opad bytea)
 RETURNS TABLE (role name, schema name, digest text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -83,18 +91,33 @@ BEGIN
 	PERFORM pg_advisory_xact_lock(1953654118, (p_grant % 2147483647)::int);
 	INSERT INTO trefoil.session (role, gate, lens, grant_id) VALUES (r, p_gate, l.role, p_grant);
 	IF l.scope = 'case' THEN
-		INSERT INTO trefoil.scope (grant_id, key_int, key_uuid, key_text)
+		IF (l.lens = 'pseudonymous') <> (p_pseudonyms IS NOT NULL) OR p_pseudonyms IS NOT NULL AND cardinality(p_pseudonyms) <> cardinality(p_subjects) THEN
+			RAISE EXCEPTION 'lens % and the pseudonyms do not go together', p_lens USING ERRCODE = '22023';
+		END IF;
+		INSERT INTO trefoil.scope (grant_id, key_int, key_uuid, key_text, pseudonym)
 			SELECT DISTINCT p_grant,
 				CASE l.key_type WHEN 'int' THEN k::bigint END,
 				CASE l.key_type WHEN 'uuid' THEN k::uuid END,
-				CASE l.key_type WHEN 'text' THEN k END
-			FROM unnest(p_subjects) k
+				CASE l.key_type WHEN 'text' THEN k END,
+				p
+			FROM unnest(p_subjects, p_pseudonyms) u(k, p)
 			ON CONFLICT DO NOTHING;
 		SELECT count(*) INTO held FROM trefoil.scope s WHERE s.grant_id = p_grant;
 		SELECT count(DISTINCT CASE l.key_type WHEN 'int' THEN k::bigint::text WHEN 'uuid' THEN k::uuid::text ELSE k END)
 			INTO wanted FROM unnest(p_subjects) k;
 		IF held <> wanted OR held = 0 OR held > 1000 THEN
 			RAISE EXCEPTION 'grant % names % subjects and its scope holds %', p_grant, wanted, held USING ERRCODE = '55000';
+		END IF;
+		PERFORM FROM trefoil.scope s WHERE s.grant_id = p_grant AND s.pseudonym IS DISTINCT FROM (
+			SELECT u.p FROM unnest(p_subjects, p_pseudonyms) u(k, p)
+			WHERE u.k = coalesce(s.key_int::text, s.key_uuid::text, s.key_text) LIMIT 1);
+		IF FOUND THEN
+			RAISE EXCEPTION 'grant % has other pseudonyms already', p_grant USING ERRCODE = '55000';
+		END IF;
+	END IF;
+	IF l.pads THEN
+		IF p_ipad IS NULL OR p_opad IS NULL THEN
+			RAISE EXCEPTION 'lens %/% in scope % needs a pseudonym key', p_dataset, p_lens, p_scope USING ERRCODE = '55000';
 		END IF;
 		INSERT INTO trefoil.pad (grant_id, ipad, opad) VALUES (p_grant, p_ipad, p_opad) ON CONFLICT DO NOTHING;
 		PERFORM FROM trefoil.pad d WHERE d.grant_id = p_grant AND d.ipad = p_ipad AND d.opad = p_opad;

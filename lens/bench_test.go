@@ -69,12 +69,12 @@ func BenchmarkLens(b *testing.B) {
 		}
 	})
 	b.Run("openclose", func(b *testing.B) {
-		v := verifier(secret)
+		v, lens := verifier(secret), s.lens(Masked, Case)
 		var open, shut []time.Duration
 		for b.Loop() {
 			seq++
 			start := time.Now()
-			o, err := OpenSession(ctx, gate, Session{Gate: "bench", Seq: seq, Dataset: "clips", Lens: Masked, Scope: Case, Grant: seq, Verifier: v, Subjects: []string{"17"}})
+			o, err := OpenSession(ctx, gate, Session{Gate: "bench", Seq: seq, Lens: lens, Grant: seq, Verifier: v, Subjects: []string{"17"}})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/trefoil-dev/trefoil/catalog"
 	"github.com/trefoil-dev/trefoil/internal/fault"
 )
 
@@ -148,12 +150,17 @@ func (b *builder) viewerGrants(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, v := range b.plan.Lenses[0].Views {
+	for _, t := range b.ds.Tables { // in every table, since paths may go through one that is in no lens
 		var columns []string
-		for _, c := range v.Columns {
-			columns = append(columns, c.Name)
+		for _, c := range t.Columns {
+			if c.Category != catalog.Credential { // which no lens reads
+				columns = append(columns, c.Name)
+			}
 		}
-		b.step("GRANT SELECT (%s) ON TABLE %s TO %s", identList(columns), ident(b.ds.Schema, v.Table), viewer)
+		if len(columns) == 0 {
+			columns = []string{t.Columns[0].Name} // to count rows takes the right to one
+		}
+		b.step("GRANT SELECT (%s) ON TABLE %s TO %s", identList(columns), ident(b.ds.Schema, t.Name), viewer)
 	}
 	b.step("GRANT SELECT (role, grant_id) ON TABLE trefoil.session TO %s", viewer)
 	b.step("GRANT SELECT ON TABLE trefoil.scope, trefoil.pad TO %s", viewer)
@@ -192,7 +199,7 @@ func (b *builder) lens(ctx context.Context, c *Compiled, list []standing) error 
 			with = " WITH (security_barrier)"
 		}
 		name := ident(c.Schema, v.Table)
-		b.step("CREATE VIEW %s%s AS\n%s", name, with, v.SQL)
+		b.step("CREATE VIEW %s%s AS\n%s%s", name, with, described(v), v.SQL)
 		b.step("ALTER VIEW %s OWNER TO %s", name, ident(b.plan.viewer))
 		b.step("GRANT SELECT ON TABLE %s TO %s", name, ident(role))
 	}
@@ -200,8 +207,31 @@ func (b *builder) lens(ctx context.Context, c *Compiled, list []standing) error 
 	b.step("GRANT CONNECT ON DATABASE %s TO %s", ident(b.plan.Database), ident(role))
 	b.step("UPDATE trefoil.lens SET in_force = false WHERE dataset = %s AND lens = %s AND scope = %s AND in_force",
 		literal(c.Dataset), literal(c.Lens), literal(c.Scope))
-	b.step("INSERT INTO trefoil.lens (role, schema, dataset, lens, scope, digest, key_type, in_force) VALUES (%s, %s, %s, %s, %s, %s, %s, true)"+
+	b.step("INSERT INTO trefoil.lens (role, schema, dataset, lens, scope, digest, key_type, pads, in_force) VALUES (%s, %s, %s, %s, %s, %s, %s, %t, true)"+
 		" ON CONFLICT (role) DO UPDATE SET in_force = true",
-		literal(role), literal(c.Schema), literal(c.Dataset), literal(c.Lens), literal(c.Scope), literal(c.Digest), literal(c.KeyType))
+		literal(role), literal(c.Schema), literal(c.Dataset), literal(c.Lens), literal(c.Scope), literal(c.Digest), literal(c.KeyType), c.Pads)
 	return nil
+}
+
+// described says in comments what becomes of each column, for those who read
+// the statements before they are run.
+func described(v View) string {
+	var out strings.Builder
+	for _, c := range v.Columns {
+		line := fmt.Sprintf("%s %s: %s/%s", c.Name, c.Before, c.Category, c.Mask)
+		if c.Minor != c.Mask {
+			line += ", minors " + string(c.Minor)
+		}
+		if c.Before != c.After {
+			line += ", shown as " + c.After
+		}
+		// A name with a line break in it must not end the comment.
+		out.WriteString("-- " + strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) {
+				return ' '
+			}
+			return r
+		}, line) + "\n")
+	}
+	return out.String()
 }

@@ -14,19 +14,26 @@ import (
 
 // Names of lenses and scopes, as in policies, schemas and session roles.
 const (
-	Masked = "masked"
-	Case   = "case"
-	Bulk   = "bulk"
+	Clear        = "clear"
+	Masked       = "masked"
+	Pseudonymous = "pseudonymous"
+	Case         = "case"
+	Bulk         = "bulk"
 )
+
+// Names lists the lenses that stores have, from most to least revealing.
+func Names() []string { return []string{Clear, Masked, Pseudonymous} }
 
 // Compiled is one lens of a dataset in one scope as SQL for one store. Two
 // stores with the same columns compile to the same digest and schema.
 type Compiled struct {
 	Dataset, Lens, Scope string
 	KeyType              string // column type of the scope: int, uuid or text
-	Views                []View // in the order of the catalogue
+	Pads                 bool   // its views compute pseudonyms, so sessions bring the grant's padded keys
+	Views                []View // in the order of the catalogue; tables that are in no such lens are left out
 	Digest               string // SHA-256 over views and types, hex
 	Schema               string // of the views: clips_masked_case_3f9a01bc
+	subject              string // subjectType of the dataset
 }
 
 // View is one table as the lens shows it.
@@ -43,12 +50,14 @@ type Column struct {
 	Name          string
 	Before, After string // types, as PostgreSQL writes them
 	Category      catalog.Category
-	Mask          catalog.Mask
+	Mask          catalog.Mask // keep for a key that is shown, pseudonym for one that is or may be replaced
+	Minor         catalog.Mask // in rows of minors; the same as Mask when they are shown alike
 }
 
-// Compile gives the lenses that a dataset has in a store, case before bulk.
-// problems are sentences about what keeps the dataset from having lenses;
-// when there are any, the lenses are not to be used. Any role may call it.
+// Compile gives the lenses that a dataset has in a store: those of Names in
+// their order, each in case before bulk. problems are sentences about what keeps
+// the dataset from having lenses; when there are any, the lenses are not to be
+// used. Any role may call it.
 func Compile(ctx context.Context, q Querier, ds *catalog.Dataset) (lenses []*Compiled, problems []string, err error) {
 	s, err := readStore(ctx, q, ds.Schema)
 	if err != nil {
@@ -59,23 +68,40 @@ func Compile(ctx context.Context, q Querier, ds *catalog.Dataset) (lenses []*Com
 }
 
 func compileAll(ds *catalog.Dataset, s *store) (lenses []*Compiled, problems []string) {
-	for _, scope := range []string{Case, Bulk} {
-		c := &compiler{ds: ds, store: s, scope: scope}
-		lens := c.compile()
-		if scope == Case || len(problems) == 0 {
-			problems = c.problems
+	seen := map[string]bool{}
+	for _, level := range catalog.Lenses() {
+		for _, scope := range []string{Case, Bulk} {
+			c := &compiler{ds: ds, store: s, level: level, scope: scope}
+			lenses = append(lenses, c.compile())
+			for _, p := range c.problems {
+				if !seen[p] {
+					seen[p] = true
+					problems = append(problems, p)
+				}
+			}
 		}
-		lenses = append(lenses, lens)
 	}
 	return lenses, problems
+}
+
+// Find gives the lens of a name and scope, or nil.
+func Find(lenses []*Compiled, name, scope string) *Compiled {
+	for _, c := range lenses {
+		if c.Lens == name && c.Scope == scope {
+			return c
+		}
+	}
+	return nil
 }
 
 // compiler builds one lens. aliases numbers the tables of nested selects.
 type compiler struct {
 	ds       *catalog.Dataset
 	store    *store
+	level    catalog.Level
 	scope    string
 	keyType  string
+	pads     bool
 	aliases  int
 	problems []string
 }
@@ -85,7 +111,7 @@ func (c *compiler) problem(format string, args ...any) {
 }
 
 func (c *compiler) compile() *Compiled {
-	out := &Compiled{Dataset: c.ds.Name, Lens: Masked, Scope: c.scope}
+	out := &Compiled{Dataset: c.ds.Name, Lens: c.level.String(), Scope: c.scope, subject: subjectType(c.ds)}
 	subject := c.ds.Subject()
 	if col, ok := c.store.column(subject.Name, subject.Key); ok {
 		shown, _, _ := c.store.shownType(col.typ)
@@ -94,11 +120,16 @@ func (c *compiler) compile() *Compiled {
 		}
 	}
 	out.KeyType = c.keyType
+	c.checkMinor()
 	h := sha256.New()
 	fmt.Fprintf(h, "trefoil/lens/v1\n%s %s %s %s\n", out.Dataset, out.Lens, out.Scope, out.KeyType)
 	for _, t := range c.ds.Tables {
 		if c.store.tables[t.Name] == nil {
 			c.problem("table %s.%s is in the catalogue and not in the store", c.ds.Schema, t.Name)
+			continue
+		}
+		c.missing(t)
+		if !t.In(c.level) {
 			continue
 		}
 		v := c.view(t)
@@ -108,6 +139,7 @@ func (c *compiler) compile() *Compiled {
 		}
 		out.Views = append(out.Views, v)
 	}
+	out.Pads = c.pads
 	out.Digest = hex.EncodeToString(h.Sum(nil))
 	out.Schema = strings.Join([]string{out.Dataset, out.Lens, out.Scope, out.Digest[:8]}, "_")
 	return out
@@ -118,150 +150,20 @@ func (c *compiler) compile() *Compiled {
 func (c *compiler) view(t *catalog.Table) View {
 	v := View{Table: t.Name, Kind: t.Kind}
 	c.aliases = 0
-	from := " FROM " + ident(c.ds.Schema, t.Name) + " t"
 	if c.scope == Bulk || t.Kind == catalog.Reference {
 		list, columns := c.columns(t, -1)
-		v.Columns, v.SQL = columns, "SELECT "+list+from
+		v.Columns, v.SQL = columns, "SELECT "+list+" FROM "+ident(c.ds.Schema, t.Name)+" t"
 		return v
 	}
 	v.Barrier = true
-	if t.Kind == catalog.Subject {
-		list, columns := c.columns(t, -1)
-		v.Columns = columns
-		v.SQL = "SELECT " + list + from + " WHERE " + c.in("t."+ident(t.Key), c.scopeKeys())
-		return v
-	}
 	var branches []string
-	for i, p := range t.Paths {
+	for i := range max(1, len(t.Paths)) {
 		list, columns := c.columns(t, i)
 		v.Columns = columns
-		where := c.in("t."+ident(p.Column), c.keysOf(p.Parent, p.ParentColumn))
-		for _, before := range t.Paths[:i] { // NOT EXISTS is true of NULL, which NOT IN is not
-			where += " AND NOT EXISTS (SELECT FROM (" + c.keysOf(before.Parent, before.ParentColumn) + ") x(k) WHERE x.k = t." + ident(before.Column) + ")"
-		}
-		branches = append(branches, "SELECT "+list+from+" WHERE "+where)
+		branches = append(branches, "SELECT "+list+c.rows(t, i))
 	}
 	v.SQL = strings.Join(branches, "\nUNION ALL\n")
 	return v
-}
-
-func (c *compiler) in(expr, keys string) string { return expr + " IN (" + keys + ")" }
-
-// grant is the number of the grant that the session serves.
-const grant = "(SELECT e.grant_id FROM trefoil.session e WHERE e.role = session_user)"
-
-// scopeKeys selects the keys of the subjects of the session's grant.
-func (c *compiler) scopeKeys() string {
-	key := "s.key_" + c.keyType
-	return "SELECT " + key + " FROM trefoil.scope s WHERE s.grant_id = " + grant + " AND " + key + " IS NOT NULL"
-}
-
-// keysOf selects a column of the rows of a table that belong to subjects of the
-// grant. The subject's own key needs no look at the subject's table.
-func (c *compiler) keysOf(table, column string) string {
-	t := c.ds.Table(table)
-	if t.Kind == catalog.Subject && column == t.Key {
-		return c.scopeKeys()
-	}
-	var branches []string
-	add := func(own, keys string) {
-		c.aliases++
-		a := fmt.Sprintf("p%d", c.aliases)
-		branches = append(branches, "SELECT "+a+"."+ident(column)+" FROM "+ident(c.ds.Schema, table)+" "+a+
-			" WHERE "+c.in(a+"."+ident(own), keys))
-	}
-	if t.Kind == catalog.Subject {
-		add(t.Key, c.scopeKeys())
-	}
-	for _, p := range t.Paths {
-		add(p.Column, c.keysOf(p.Parent, p.ParentColumn))
-	}
-	return strings.Join(branches, " UNION ALL ")
-}
-
-// columns writes the select list of a table in branch (an index of its paths,
-// -1 for none), in the order of the store.
-func (c *compiler) columns(t *catalog.Table, branch int) (list string, columns []Column) {
-	var parts []string
-	for _, sc := range c.store.tables[t.Name] {
-		cc, ok := t.Column(sc.name)
-		if !ok {
-			continue
-		}
-		col := Column{Name: cc.Name, Before: sc.before, Category: cc.Category, Mask: cc.Mask}
-		x := "t." + ident(sc.name)
-		shown, cast, ok := c.store.shownType(sc.typ)
-		if cast {
-			x += "::" + shown
-		}
-		switch {
-		case !ok && cc.Mask != catalog.Hide:
-			c.problem("column %s.%s is %s, which no lens can show; give it a category that fits and the mask hide", t.Name, sc.name, sc.before)
-			continue
-		case !ok:
-			x, col.After = "NULL::text", "text"
-		case cc.Category == catalog.SubjectKey:
-			x, col.After = c.subjectKey(t, branch, sc.name, x, shown)
-		default:
-			expr, after, fits := maskSQL(cc.Mask, x, shown)
-			if !fits {
-				c.problem("column %s.%s is %s, to which the mask %s cannot be applied", t.Name, sc.name, sc.before, cc.Mask)
-				continue
-			}
-			x, col.After = expr, after
-		}
-		parts = append(parts, x+" AS "+ident(sc.name))
-		columns = append(columns, col)
-	}
-	if len(columns) < len(t.Columns) {
-		c.missing(t)
-	}
-	return strings.Join(parts, ", "), columns
-}
-
-// missing reports the columns of the catalogue that the store lacks.
-func (c *compiler) missing(t *catalog.Table) {
-	for _, cc := range t.Columns {
-		text := fmt.Sprintf("column %s.%s is in the catalogue and not in the store", t.Name, cc.Name)
-		if _, ok := c.store.column(t.Name, cc.Name); !ok && !contains(c.problems, text) {
-			c.problems = append(c.problems, text)
-		}
-	}
-}
-
-// subjectKey shows a key that names a subject: as it is when the subject is in
-// scope, otherwise as a pseudonym.
-func (c *compiler) subjectKey(t *catalog.Table, branch int, name, x, shown string) (expr, after string) {
-	if c.keyType == "" || keyType(shown) != c.keyType {
-		c.problem("column %s.%s is %s and cannot hold the key of a subject", t.Name, name, shown)
-		return "NULL::" + shown, shown
-	}
-	if c.scope == Bulk || t.Kind == catalog.Reference || t.Kind == catalog.Subject && name == t.Key {
-		return x, shown
-	}
-	subject := c.ds.Subject()
-	direct := func(i int) bool {
-		return t.Paths[i].Column == name && t.Paths[i].Parent == subject.Name && t.Paths[i].ParentColumn == subject.Key
-	}
-	if len(t.Paths) == 1 && direct(0) {
-		return x, shown // every visible row names a subject in scope
-	}
-	after = pseudonymType(c.keyType)
-	raw := x
-	if shown != after {
-		raw += "::" + after
-	}
-	hidden := c.pseudonym(x)
-	for i := range t.Paths {
-		switch {
-		case i == branch && direct(i):
-			return raw, after
-		case i < branch && direct(i):
-			return "CASE WHEN " + x + " IS NOT NULL THEN " + hidden + " END", after
-		}
-	}
-	return "CASE WHEN " + x + " IS NULL THEN NULL WHEN EXISTS (SELECT FROM (" + c.scopeKeys() + ") x(k) WHERE x.k = " + x + ") THEN " + raw +
-		" ELSE " + hidden + " END", after
 }
 
 // ident quotes a name, or a schema and a name.

@@ -1,4 +1,4 @@
-// Package lens turns "staff may see masked rows of these subjects" into
+// Package lens turns "staff may see these columns of these subjects" into
 // something PostgreSQL itself enforces: roles, views and nothing else. The gate
 // that stands in front of a store is strict, but it is never the only wall; a
 // session that got past it would still be a PostgreSQL role that owns nothing,
@@ -20,20 +20,28 @@
 //     compiled SQL. Its views belong to a role that cannot log in and may read
 //     only the classified columns.
 //
+// # Lenses
+//
+// clear shows columns as they are, masked under the catalogue's masks,
+// pseudonymous without anything that names or places a person; docs/catalogue.md
+// has the table. What the catalogue does not classify exists in none. All three
+// are compiled by the same code at another catalog.Level, which says under which
+// mask a column is shown; rows of minors are shown one level narrower.
+//
 // # Scopes
 //
-// bulk shows every row of the store: plain masking views, which PostgreSQL
-// flattens, so plans stay those of the base tables. The whole store is in scope,
-// so keys of subjects stay as they are and joins keep their meaning.
+// bulk shows every row of the store: plain views, which PostgreSQL flattens, so
+// plans stay those of the base tables. The whole store is in scope, so keys of
+// subjects stay as they are in clear and masked, and joins keep their meaning.
 //
 // case shows the rows of the subjects named in a grant: views with
 // security_barrier and a semi-join on trefoil.scope for the grant of
 // session_user. The key of a subject outside the grant (the other end of a
-// message) is shown as a pseudonym: HMAC-SHA-256 under the grant's key, in the
-// type of the column where it can be kept.
+// message) is shown as a pseudonym: HMAC-SHA-256 under the grant's key, in clear
+// and masked in the type of the column where it can be kept. In pseudonymous the
+// scope is joined, and its rows hold the pseudonyms that the gate computed.
 //
-// Tables without personal data are shown whole in both. What the catalogue does
-// not classify exists in neither.
+// Tables without personal data are shown whole in both.
 //
 // # Masks
 //

@@ -102,20 +102,22 @@ func TestTheGateMayOnlyCallItsFunctions(t *testing.T) {
 		denied(t, gate, sql)
 	}
 	var schema string
-	if err := s.admin.QueryRow(ctx, "SELECT schema FROM trefoil.lens WHERE scope = 'bulk'").Scan(&schema); err != nil {
+	if err := s.admin.QueryRow(ctx, "SELECT schema FROM trefoil.lens WHERE lens = 'clear' AND scope = 'bulk'").Scan(&schema); err != nil {
 		t.Fatal(err)
 	}
 	denied(t, gate, "SELECT * FROM "+ident(schema, "users"))
 	for name, bad := range map[string]Session{
-		"lens":      {Gate: "a", Dataset: "clips", Lens: "clear", Scope: Bulk, Verifier: verifier(secret)},
-		"dataset":   {Gate: "a", Dataset: "postgres", Lens: Masked, Scope: Bulk, Verifier: verifier(secret)},
-		"gate":      {Gate: "a_1", Dataset: "clips", Lens: Masked, Scope: Bulk, Verifier: verifier(secret)},
-		"quote":     {Gate: `a" SUPERUSER --`, Dataset: "clips", Lens: Masked, Scope: Bulk, Verifier: verifier(secret)},
-		"plaintext": {Gate: "a", Dataset: "clips", Lens: Masked, Scope: Bulk, Verifier: "password"},
-		"injection": {Gate: "a", Dataset: "clips", Lens: Masked, Scope: Bulk, Verifier: verifier(secret) + "' SUPERUSER"},
-		"nobody":    {Gate: "a", Dataset: "clips", Lens: Masked, Scope: Case, Verifier: verifier(secret)},
-		"words":     {Gate: "a", Dataset: "clips", Lens: Masked, Scope: Case, Verifier: verifier(secret), Subjects: []string{"1 OR true"}},
-		"too many":  {Gate: "a", Dataset: "clips", Lens: Masked, Scope: Case, Verifier: verifier(secret), Subjects: make([]string, MaxSubjects+1)},
+		"lens":      {Gate: "a", Lens: &Compiled{Dataset: "clips", Lens: "raw", Scope: Bulk}, Verifier: verifier(secret)},
+		"dataset":   {Gate: "a", Lens: &Compiled{Dataset: "postgres", Lens: Masked, Scope: Bulk}, Verifier: verifier(secret)},
+		"gate":      {Gate: "a_1", Lens: s.lens(Masked, Bulk), Verifier: verifier(secret)},
+		"quote":     {Gate: `a" SUPERUSER --`, Lens: s.lens(Masked, Bulk), Verifier: verifier(secret)},
+		"plaintext": {Gate: "a", Lens: s.lens(Masked, Bulk), Verifier: "password"},
+		"injection": {Gate: "a", Lens: s.lens(Masked, Bulk), Verifier: verifier(secret) + "' SUPERUSER"},
+		"nobody":    {Gate: "a", Lens: s.lens(Masked, Case), Verifier: verifier(secret)},
+		"words":     {Gate: "a", Lens: s.lens(Masked, Case), Verifier: verifier(secret), Subjects: []string{"1 OR true"}},
+		"too many":  {Gate: "a", Lens: s.lens(Masked, Case), Verifier: verifier(secret), Subjects: numbers(MaxSubjects + 1)},
+		"no key":    {Gate: "a", Lens: &Compiled{Dataset: "clips", Lens: Pseudonymous, Scope: Bulk}, Verifier: verifier(secret)},
+		"no names":  {Gate: "a", Lens: &Compiled{Dataset: "clips", Lens: Pseudonymous, Scope: Case, KeyType: "uuid"}, Verifier: verifier(secret), Subjects: []string{"1"}},
 	} {
 		_, err := OpenSession(ctx, gate, bad)
 		var e *fault.Error

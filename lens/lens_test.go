@@ -133,22 +133,43 @@ func (s *testStore) gate() *pgx.Conn { return s.as("trefoil_gate", gatePassword)
 
 var seq uint64 = 100
 
-// session opens a session and connects as its role.
+// lens compiles a lens of the dataset.
+func (s *testStore) lens(name, scope string) *Compiled {
+	s.t.Helper()
+	all, problems, err := Compile(ctx, s.admin, s.ds)
+	if err != nil || len(problems) > 0 {
+		s.t.Fatal(problems, err)
+	}
+	return Find(all, name, scope)
+}
+
+// session opens a session of the masked lens and connects as its role.
 func (s *testStore) session(gate *pgx.Conn, scope string, subjects ...string) (Opened, *pgx.Conn) {
 	s.t.Helper()
 	seq++
-	return s.sessionOf(gate, seq, scope, subjects...)
+	return s.sessionOf(gate, seq, Masked, scope, subjects...)
 }
 
-func (s *testStore) sessionOf(gate *pgx.Conn, grant uint64, scope string, subjects ...string) (Opened, *pgx.Conn) {
+func (s *testStore) sessionOf(gate *pgx.Conn, grant uint64, lens, scope string, subjects ...string) (Opened, *pgx.Conn) {
 	s.t.Helper()
 	seq++
-	o, err := OpenSession(ctx, gate, Session{Gate: "eu-1", Seq: seq, Dataset: "clips", Lens: Masked, Scope: scope, Grant: grant,
-		Verifier: verifier(secret), Subjects: subjects, Key: sha256.Sum256([]byte(fmt.Sprint(grant)))})
+	o, err := OpenSession(ctx, gate, Session{Gate: "eu-1", Seq: seq, Lens: s.lens(lens, scope), Grant: grant,
+		Verifier: verifier(secret), Subjects: subjects, Key: grantKey(grant)})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	return o, s.as(o.Role, secret)
+}
+
+// grantKey is the pseudonym key of a test's grant.
+func grantKey(grant uint64) [32]byte { return sha256.Sum256([]byte(fmt.Sprint(grant))) }
+
+// numbers gives the keys 1 to n.
+func numbers(n int) (keys []string) {
+	for i := range n {
+		keys = append(keys, fmt.Sprint(i+1))
+	}
+	return keys
 }
 
 // verifier is Verifier of a secret that a test chose long enough.

@@ -125,7 +125,7 @@ datasets:
 		s.apply()
 		seq++
 		grant := seq
-		o, err := OpenSession(ctx, s.gate(), Session{Gate: "eu-1", Seq: grant, Dataset: "post", Lens: Masked, Scope: Case, Grant: grant,
+		o, err := OpenSession(ctx, s.gate(), Session{Gate: "eu-1", Seq: grant, Lens: s.lens(Masked, Case), Grant: grant,
 			Verifier: verifier(secret), Subjects: []string{key.one}, Key: sha256.Sum256([]byte("k"))})
 		if err != nil {
 			t.Fatalf("%s: %v", key.typ, err)

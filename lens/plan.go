@@ -151,6 +151,9 @@ func (b *builder) catalogue(ctx context.Context) error {
 	b.plan.Lenses, problems = compileAll(b.ds, s)
 	b.plan.Problems = append(b.plan.Problems, problems...)
 	b.plan.Report = against(b.ds, s)
+	if Find(b.plan.Lenses, Pseudonymous, Bulk).Pads {
+		b.plan.Warnings = append(b.plan.Warnings, "in pseudonymous/bulk a look-up by pseudonym reads the whole table, since no index holds a pseudonym")
+	}
 	return nil
 }
 

@@ -106,7 +106,8 @@ func TestPlanForPeople(t *testing.T) {
 	for _, want := range []string{
 		"definer function public.rewards_report(integer): EXECUTE", "(runs with its owner's rights)", "schema reports: USAGE",
 		"lens masked/case, schema clips_masked_case_", ": new", "  users: the subjects of the grant", "messages: rows that name a subject of the grant",
-		"contact/email", "users.secret", "staff_notes", "orders.user_id", "PUBLIC may connect to other databases", "statements to apply",
+		"contact/email", "lens pseudonymous/bulk, schema clips_pseudonymous_bulk_", "subject/pseudonym ", "subject/pseudonym, in bulk keep",
+		"shown as text", "a look-up by pseudonym reads the whole table", "users.secret", "staff_notes", "orders.user_id", "PUBLIC may connect to other databases", "statements to apply",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the plan does not say %q:\n%s", want, out)
@@ -117,6 +118,15 @@ func TestPlanForPeople(t *testing.T) {
 	}
 	if strings.Contains(out, "CREATE VIEW") {
 		t.Error("statements are printed without being asked for")
+	}
+	b.Reset()
+	if err := s.plan().Write(&b, true); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"CREATE VIEW \"clips_pseudonymous_bulk_", "-- id bigint: subject/pseudonym, shown as text\n", "-- email text: contact/hide\n"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the statements do not say %q", want)
+		}
 	}
 	s.apply()
 	b.Reset()

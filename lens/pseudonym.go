@@ -3,31 +3,31 @@ package lens
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base32"
 	"encoding/binary"
 	"encoding/hex"
 	"strconv"
 	"strings"
 
 	"github.com/trefoil-dev/trefoil/catalog"
+	"github.com/trefoil-dev/trefoil/internal/fault"
 )
 
-// Pseudonyms of subjects outside a grant: HMAC-SHA-256 (RFC 2104) under the
-// grant's key over the kind of subject, a zero byte, and the key as PostgreSQL
-// writes it as text. Two grants never share a pseudonym, and within one grant
-// the same person keeps theirs across tables.
+// Pseudonyms of subjects: HMAC-SHA-256 (RFC 2104) under the grant's key over the
+// kind of subject, a zero byte, and the key as PostgreSQL writes it as text. Two
+// grants never share a pseudonym, and within one grant the same person keeps
+// theirs across tables.
 //
-// The digest becomes, in a bigint column, -1 minus its first 62 bits, which no
-// sequence of keys hands out; in a uuid column its first 16 bytes; in a text
-// column 26 characters of base32, 130 bits, in lower case.
-
-// alphabet of RFC 4648 base32, in lower case.
-const alphabet = "abcdefghijklmnopqrstuvwxyz234567"
+// As a text, the digest becomes 26 characters of the base32 alphabet in lower
+// case, 130 bits: the low five bits of each of its first 26 bytes, of which 0 is
+// 2, 1 to 26 are a to z, and 27 to 31 are 3 to 7. (RFC 4648 would group the bits
+// across bytes, which costs PostgreSQL ten times the digest itself.) In a bigint
+// column it becomes -1 minus its first 62 bits, which no sequence of keys hands
+// out; in a uuid column its first 16 bytes.
 
 // subjectType is the kind of subject that a dataset's keys name.
 func subjectType(ds *catalog.Dataset) string { return ds.Name + "." + ds.Subject().Name }
 
-// pseudonymType is the type of a column that may hold pseudonyms.
+// pseudonymType is the type of a column that may hold both keys and pseudonyms.
 func pseudonymType(keyType string) string {
 	if keyType == "int" {
 		return "bigint"
@@ -35,21 +35,25 @@ func pseudonymType(keyType string) string {
 	return keyType
 }
 
-// pseudonym is the SQL of a pseudonym of x, which must not be NULL.
-func (c *compiler) pseudonym(x string) string {
+// pseudonym is the SQL of a pseudonym of x as bigint, uuid or text. As text it
+// gives NULL for NULL; otherwise x must not be NULL.
+func (c *compiler) pseudonym(x, typ string) string {
+	c.pads = true
 	pad := func(which string) string {
 		return "(SELECT d." + which + " FROM trefoil.pad d WHERE d.grant_id = " + grant + ")"
 	}
 	message := `'\x` + hex.EncodeToString(append([]byte(subjectType(c.ds)), 0)) + `'::bytea || convert_to(` + x + `::text, 'UTF8')`
 	digest := "sha256(" + pad("opad") + " || sha256(" + pad("ipad") + " || " + message + "))"
-	switch c.keyType {
-	case "int":
+	switch typ {
+	case "bigint":
 		return "-1 - (('x' || encode(substr(" + digest + ", 1, 8), 'hex'))::bit(64)::bigint & 4611686018427387903)"
 	case "uuid":
 		return "encode(substr(" + digest + ", 1, 16), 'hex')::uuid"
 	}
-	return "(SELECT string_agg(substr('" + alphabet + "', 1 + substring(b.v FROM i * 5 + 1 FOR 5)::bit(5)::int, 1), '' ORDER BY i)" +
-		" FROM (SELECT ('x' || encode(" + digest + ", 'hex'))::bit(256)) b(v), generate_series(0, 25) i)"
+	all := func(digits string) string { return "'x" + strings.Repeat(digits, 26) + "'::bit(208)" }
+	// The bytes become ` a … z { | } ~ DEL; bit_send puts four bytes of length before them.
+	return "translate(encode(substr(bit_send(('x' || encode(" + digest + ", 'hex'))::bit(208) & " + all("1f") + " | " + all("60") +
+		`), 5), 'escape'), E'` + "`" + `{|}~\x7f', '234567')`
 }
 
 // pads gives the padded keys of RFC 2104 for SHA-256's block of 64 bytes.
@@ -64,22 +68,49 @@ func pads(key [32]byte) (ipad, opad []byte) {
 	return ipad, opad
 }
 
-// Pseudonym gives what a case lens of the dataset shows for a subject outside
-// the grant, as text: what the views compute, computed without a store. keyType
-// is Compiled.KeyType.
+// Pseudonym gives what the dataset's lenses show instead of a subject's key, as
+// text: what the views compute, computed without a store. The pseudonymous lens
+// shows texts, keyType "text"; the others, of subjects outside a case, values of
+// Compiled.KeyType. subjectKey is written as PostgreSQL writes it.
 func Pseudonym(ds *catalog.Dataset, keyType string, grantKey [32]byte, subjectKey string) string {
+	return pseudonym(subjectType(ds), keyType, grantKey, subjectKey)
+}
+
+func pseudonym(subject, keyType string, grantKey [32]byte, subjectKey string) string {
 	mac := hmac.New(sha256.New, grantKey[:])
-	mac.Write(append([]byte(subjectType(ds)), 0))
+	mac.Write(append([]byte(subject), 0))
 	mac.Write([]byte(subjectKey))
 	d := mac.Sum(nil)
 	switch keyType {
 	case "int":
-		return itoa(-1 - int64(binary.BigEndian.Uint64(d)&(1<<62-1)))
+		return strconv.FormatInt(-1-int64(binary.BigEndian.Uint64(d)&(1<<62-1)), 10)
 	case "uuid":
-		h := hex.EncodeToString(d[:16])
-		return strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]}, "-")
+		return hyphened(hex.EncodeToString(d[:16]))
 	}
-	return base32.NewEncoding(alphabet).EncodeToString(d)[:26]
+	for i := range d[:26] {
+		d[i] = "2abcdefghijklmnopqrstuvwxyz34567"[d[i]&31]
+	}
+	return string(d[:26])
 }
 
-func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+func hyphened(h string) string {
+	return strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]}, "-")
+}
+
+// canonical writes a subject's key as PostgreSQL would write it back.
+func canonical(keyType, key string) (string, error) {
+	switch keyType {
+	case "int":
+		if n, err := strconv.ParseInt(strings.TrimSpace(key), 10, 64); err == nil {
+			return strconv.FormatInt(n, 10), nil
+		}
+	case "uuid":
+		plain := strings.NewReplacer("-", "", "{", "", "}", "").Replace(strings.ToLower(strings.TrimSpace(key)))
+		if b, err := hex.DecodeString(plain); err == nil && len(b) == 16 {
+			return hyphened(plain), nil
+		}
+	default:
+		return key, nil
+	}
+	return "", fault.New(fault.BadInput, "a subject of the case is not a key of the dataset, which are %ss", map[string]string{"int": "integer", "uuid": "uuid"}[keyType])
+}

@@ -1,7 +1,6 @@
 package lens
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"strings"
 	"testing"
@@ -26,9 +25,9 @@ func TestCaseShowsOnlyItsSubjects(t *testing.T) {
 	s.apply()
 	seq++
 	grant := seq
-	_, c := s.sessionOf(s.gate(), grant, Case, "1")
+	_, c := s.sessionOf(s.gate(), grant, Masked, Case, "1")
 	p := func(key string) string {
-		return Pseudonym(s.ds, "int", sha256.Sum256([]byte(fmt.Sprint(grant))), key)
+		return Pseudonym(s.ds, "int", grantKey(grant), key)
 	}
 	want(t, rows(t, c, "SELECT id, handle FROM users"), "1|a.")
 	want(t, rows(t, c, "SELECT id FROM devices"), "11")
@@ -51,8 +50,8 @@ func TestTwoSessionsOfOneGrantAndOneOfAnother(t *testing.T) {
 	gate := s.gate()
 	seq++
 	grant := seq
-	a, ca := s.sessionOf(gate, grant, Case, "1", "2")
-	b, cb := s.sessionOf(gate, grant, Case, "2", "1")
+	a, ca := s.sessionOf(gate, grant, Masked, Case, "1", "2")
+	b, cb := s.sessionOf(gate, grant, Masked, Case, "2", "1")
 	_, cc := s.session(gate, Case, "3")
 	for _, c := range []Querier{ca, cb} {
 		want(t, rows(t, c, "SELECT id, sender_id, recipient_id FROM messages WHERE id IN (21, 24) ORDER BY id"), "21|1|2", "24|1|1")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -18,13 +19,11 @@ const MaxSubjects = 1000
 type Session struct {
 	Gate     string // lower-case letters, digits and hyphens, at most 30
 	Seq      uint64 // never used before by this gate
-	Dataset  string
-	Lens     string
-	Scope    string
+	Lens     *Compiled
 	Grant    uint64
 	Verifier string   // ready SCRAM-SHA-256 verifier of the session's secret (RFC 5803)
 	Subjects []string // Case: the keys of the grant's subjects as text; 1 to MaxSubjects
-	Key      [32]byte // Case: the grant's pseudonym key
+	Key      [32]byte // the grant's pseudonym key; it leaves this process only for lenses with Pads
 }
 
 // Opened is a session role that can log in and sees its lens alone.
@@ -40,17 +39,44 @@ func OpenSession(ctx context.Context, q Querier, s Session) (Opened, error) {
 	if s.Seq > math.MaxInt64 || s.Grant > math.MaxInt64 {
 		return Opened{}, fault.New(fault.BadInput, "sequence or grant is out of range")
 	}
+	subjects, pseudonyms, err := s.scope()
+	if err != nil {
+		return Opened{}, err
+	}
 	var ipad, opad []byte
-	if s.Scope == Case {
-		if n := len(s.Subjects); n == 0 || n > MaxSubjects {
-			return Opened{}, fault.New(fault.BadInput, "a case names 1 to %d subjects and this one %d", MaxSubjects, n)
-		}
+	if s.Lens.Pads {
 		ipad, opad = pads(s.Key)
 	}
 	var o Opened
-	err := q.QueryRow(ctx, "SELECT role, schema, digest FROM trefoil.session_open($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-		s.Gate, int64(s.Seq), s.Dataset, s.Lens, s.Scope, int64(s.Grant), s.Verifier, s.Subjects, ipad, opad).Scan(&o.Role, &o.Schema, &o.Digest)
+	err = q.QueryRow(ctx, "SELECT role, schema, digest FROM trefoil.session_open($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+		s.Gate, int64(s.Seq), s.Lens.Dataset, s.Lens.Lens, s.Lens.Scope, int64(s.Grant), s.Verifier, subjects, pseudonyms, ipad, opad).
+		Scan(&o.Role, &o.Schema, &o.Digest)
 	return o, storeFault(err, "opening a session")
+}
+
+// scope gives the subjects of a case, each once, and in the pseudonymous lens
+// their pseudonyms beside them.
+func (s *Session) scope() (subjects, pseudonyms []string, err error) {
+	if s.Lens.Scope != Case {
+		return nil, nil, nil
+	}
+	for _, k := range s.Subjects {
+		if k, err = canonical(s.Lens.KeyType, k); err != nil {
+			return nil, nil, err
+		}
+		subjects = append(subjects, k)
+	}
+	slices.Sort(subjects)
+	subjects = slices.Compact(subjects)
+	if n := len(subjects); n == 0 || n > MaxSubjects {
+		return nil, nil, fault.New(fault.BadInput, "a case names 1 to %d subjects and this one %d", MaxSubjects, n)
+	}
+	if s.Lens.Lens == Pseudonymous {
+		for _, k := range subjects {
+			pseudonyms = append(pseudonyms, pseudonym(s.Lens.subject, "text", s.Key, k))
+		}
+	}
+	return subjects, pseudonyms, nil
 }
 
 // CloseSession ends a session: terminates its backends and waits for them,

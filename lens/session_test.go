@@ -11,7 +11,7 @@ func TestSweepTakesOnlyItsOwnLeftovers(t *testing.T) {
 	s.apply()
 	gate := s.gate()
 	open := func(name string, seq uint64) string {
-		o, err := OpenSession(ctx, gate, Session{Gate: name, Seq: seq, Dataset: "clips", Lens: Masked, Scope: Case, Grant: seq, Verifier: verifier(secret), Subjects: []string{"1"}})
+		o, err := OpenSession(ctx, gate, Session{Gate: name, Seq: seq, Lens: s.lens(Masked, Case), Grant: seq, Verifier: verifier(secret), Subjects: []string{"1"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,13 +61,14 @@ func TestCloseDropsWhatTheSessionMade(t *testing.T) {
 func TestSessionsOfOneGrantAtOnce(t *testing.T) {
 	s := newStore(t, few)
 	s.apply()
+	lens := s.lens(Masked, Case)
 	var wg sync.WaitGroup
 	errs := make(chan error, 4)
 	for w := range 4 {
 		gate := s.gate()
 		wg.Go(func() {
 			for i := range 10 {
-				o, err := OpenSession(ctx, gate, Session{Gate: fmt.Sprintf("w%d", w), Seq: uint64(i), Dataset: "clips", Lens: Masked, Scope: Case,
+				o, err := OpenSession(ctx, gate, Session{Gate: fmt.Sprintf("w%d", w), Seq: uint64(i), Lens: lens,
 					Grant: 7, Verifier: verifier(secret), Subjects: []string{"1", "3"}})
 				if err != nil {
 					errs <- err

@@ -3,6 +3,7 @@ package lens
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -18,7 +19,6 @@ type storeColumn struct {
 	table, name string
 	typ         uint32
 	before      string // the type as the store writes it
-	leading     bool   // a valid, complete index begins with it
 }
 
 // storeType is a row of pg_type, as far as lenses need it.
@@ -33,15 +33,16 @@ type storeType struct {
 // store is what a live schema holds: tables in order of name with their columns
 // in order of position.
 type store struct {
-	tables map[string][]storeColumn
-	types  map[uint32]storeType
+	tables     map[string][]storeColumn
+	partitions map[string]string     // the table of which a partition is part
+	indexes    map[string][][]string // of a table: the columns of each valid, complete index, up to the first expression
+	types      map[uint32]storeType
 }
 
 func readStore(ctx context.Context, q Querier, schema string) (*store, error) {
 	s := &store{tables: map[string][]storeColumn{}, types: map[uint32]storeType{}}
 	rows, err := q.Query(ctx, `
-		SELECT c.relname, a.attname, a.atttypid, format_type(a.atttypid, a.atttypmod),
-			EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum)
+		SELECT c.relname, a.attname, a.atttypid, format_type(a.atttypid, a.atttypmod)
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 		WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'm', 'v', 'f')
@@ -50,12 +51,15 @@ func readStore(ctx context.Context, q Querier, schema string) (*store, error) {
 		return nil, err
 	}
 	var c storeColumn
-	_, err = pgx.ForEachRow(rows, []any{&c.table, &c.name, &c.typ, &c.before, &c.leading}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&c.table, &c.name, &c.typ, &c.before}, func() error {
 		s.tables[c.table] = append(s.tables[c.table], c)
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the columns of schema %s: %w", schema, err)
+	}
+	if err := s.readShape(ctx, q, schema); err != nil {
+		return nil, err
 	}
 	rows, err = q.Query(ctx, `
 		SELECT t.oid, n.nspname, format_type(t.oid, NULL), t.typtype::text, t.typbasetype, CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END,
@@ -76,6 +80,59 @@ func readStore(ctx context.Context, q Querier, schema string) (*store, error) {
 		return nil, fmt.Errorf("reading types: %w", err)
 	}
 	return s, nil
+}
+
+// readShape reads which tables are partitions, and the indexes.
+func (s *store) readShape(ctx context.Context, q Querier, schema string) error {
+	s.partitions, s.indexes = map[string]string{}, map[string][][]string{}
+	rows, err := q.Query(ctx, `
+		SELECT c.relname, r.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_class r ON r.oid = pg_partition_root(c.oid)
+		WHERE n.nspname = $1 AND c.relispartition AND c.relkind IN ('r', 'p', 'f')`, schema)
+	if err != nil {
+		return err
+	}
+	var table, root string
+	if _, err = pgx.ForEachRow(rows, []any{&table, &root}, func() error {
+		s.partitions[table] = root
+		return nil
+	}); err != nil {
+		return fmt.Errorf("reading the partitions of schema %s: %w", schema, err)
+	}
+	rows, err = q.Query(ctx, `
+		SELECT c.relname, array_agg(coalesce(a.attname::text, '') ORDER BY k.place)
+		FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace,
+			unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k(attnum, place)
+			LEFT JOIN LATERAL (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = k.attnum AND k.attnum > 0) a ON true
+		WHERE n.nspname = $1 AND i.indisvalid AND i.indpred IS NULL GROUP BY c.relname, i.indexrelid ORDER BY 1, 2`, schema)
+	if err != nil {
+		return err
+	}
+	var columns []string
+	_, err = pgx.ForEachRow(rows, []any{&table, &columns}, func() error {
+		s.indexes[table] = append(s.indexes[table], slices.Clone(columns))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading the indexes of schema %s: %w", schema, err)
+	}
+	return nil
+}
+
+// indexed tells whether an index of the table begins with the columns, in any order.
+func (s *store) indexed(table string, columns []string) bool {
+	for _, i := range s.indexes[table] {
+		if len(i) < len(columns) {
+			continue
+		}
+		all := true
+		for _, c := range columns {
+			all = all && slices.Contains(i[:len(columns)], c)
+		}
+		if all {
+			return true
+		}
+	}
+	return false
 }
 
 // column finds a column of a table.

@@ -18,14 +18,8 @@ func (p *Plan) Write(w io.Writer, sql bool) error {
 	t.list("problems: nothing can be applied", p.Problems)
 	t.list("changed since it was applied", p.Drift)
 	p.fence(t)
-	for i, c := range p.Lenses {
-		t.line("\nlens %s/%s, schema %s: %s", c.Lens, c.Scope, c.Schema, p.State[i])
-		for _, v := range c.Views {
-			t.line("  %s: %s", v.Table, whichRows(v.Kind, c.Scope))
-			for _, col := range v.Columns {
-				t.line("    %s\t%s\t%s/%s\t%s", col.Name, col.Before, col.Category, shownAs(col, c.Scope), changed(col))
-			}
-		}
+	for _, name := range Names() {
+		p.lens(t, name)
 	}
 	t.list("in the store and in no lens", append(append([]string(nil), p.Report.UnclassifiedTables...), p.Report.UnclassifiedColumns...))
 	t.list("no index begins with these columns, so case look-ups read whole tables", p.Report.MissingIndexes)
@@ -79,30 +73,52 @@ func (p *Plan) fence(t *text) {
 	}
 }
 
-func whichRows(k catalog.Kind, scope string) string {
-	switch {
-	case k == catalog.Reference:
+// lens prints what one lens shows in case, and where bulk differs.
+func (p *Plan) lens(t *text, name string) {
+	t.line("")
+	for i, c := range p.Lenses {
+		if c.Lens == name {
+			t.line("lens %s/%s, schema %s: %s", c.Lens, c.Scope, c.Schema, p.State[i])
+		}
+	}
+	one, all := Find(p.Lenses, name, Case), Find(p.Lenses, name, Bulk)
+	for i, v := range one.Views {
+		t.line("  %s: %s", v.Table, whichRows(v.Kind))
+		for k, col := range v.Columns {
+			t.line("    %s\t%s\t%s/%s\t%s", col.Name, col.Before, col.Category, shownAs(col, all.Views[i].Columns[k]), changed(col, all.Views[i].Columns[k]))
+		}
+	}
+}
+
+func whichRows(k catalog.Kind) string {
+	switch k {
+	case catalog.Reference:
 		return "all rows; no personal data"
-	case scope == Bulk:
-		return "all rows of this store"
-	case k == catalog.Subject:
-		return "the subjects of the grant"
-	case k == catalog.Between:
-		return "rows that name a subject of the grant"
+	case catalog.Subject:
+		return "the subjects of the grant; in bulk all rows of this store"
+	case catalog.Between:
+		return "rows that name a subject of the grant; in bulk all rows of this store"
 	}
-	return "rows of the subjects of the grant"
+	return "rows of the subjects of the grant; in bulk all rows of this store"
 }
 
-func shownAs(c Column, scope string) string {
-	if c.Category == catalog.SubjectKey && scope == Bulk {
-		return string(catalog.Keep)
+func shownAs(c, bulk Column) string {
+	s := string(c.Mask)
+	if bulk.Mask != c.Mask {
+		s += ", in bulk " + string(bulk.Mask)
 	}
-	return string(c.Mask)
+	if c.Minor != c.Mask {
+		s += ", minors " + string(c.Minor)
+	}
+	return s
 }
 
-func changed(c Column) string {
-	if c.Before == c.After {
+func changed(c, bulk Column) string {
+	switch {
+	case c.Before == c.After:
 		return ""
+	case bulk.After != c.After:
+		return "shown as " + c.After + ", in bulk as " + bulk.After
 	}
 	return "shown as " + c.After
 }

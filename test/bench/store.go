@@ -128,7 +128,7 @@ func (s *store) applyLens(ctx context.Context) error {
 		return err
 	}
 	some := "SCRAM-SHA-256$1:AAAA$" + strings.Repeat("A", 43) + "=:" + strings.Repeat("A", 43) + "="
-	opened, err := lens.OpenSession(ctx, conn, lens.Session{Gate: "benchview", Dataset: dataset, Lens: lens.Masked, Scope: lens.Bulk, Verifier: some})
+	opened, err := lens.OpenSession(ctx, conn, lens.Session{Gate: "benchview", Lens: lens.Find(plan.Lenses, lens.Masked, lens.Bulk), Verifier: some})
 	if err != nil {
 		return err
 	}
