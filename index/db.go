@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"strings"
 
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
@@ -22,6 +23,7 @@ type db struct {
 	write *sql.DB
 	conn  *sql.Conn // the only one of write
 	read  *sql.DB
+	begun bool // it is being written
 	next  uint64
 	last  record.Hash
 }
@@ -42,11 +44,28 @@ func remove(path string) error {
 	return nil
 }
 
-// dsn opens the path. synchronous=NORMAL is consistent after a power cut and
-// syncs at SQLite's own checkpoints only.
 func dsn(path, more string) string {
 	name := url.URL{Path: path}
-	return "file:" + name.EscapedPath() + "?mode=rw&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)" + more
+	return "file:" + name.EscapedPath() + "?mode=rw&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" + more
+}
+
+// While it is written nothing is synced: that would hold up the log's own
+// syncs. SQLite survives the end of the process so, but not that of the machine.
+// Therefore the file says, durably, in which boot it is being written; one of
+// an earlier boot is made anew. settled and unsettled are the two steps.
+const (
+	unsettled = `UPDATE meta SET boot = ? WHERE one = 1; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA synchronous = OFF`
+	settled   = `PRAGMA synchronous = FULL; PRAGMA wal_checkpoint(TRUNCATE); UPDATE meta SET boot = '' WHERE one = 1; PRAGMA wal_checkpoint(TRUNCATE)`
+)
+
+// boot names the time since the machine was started. Where that can't be known
+// it names this process, so that a kill, too, costs a rebuild.
+func boot() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return fmt.Sprintf("process %d", os.Getpid())
+	}
+	return strings.TrimSpace(string(id))
 }
 
 // openDB opens the index of this log, and makes a new one when there is none or
@@ -57,6 +76,9 @@ func openDB(ctx context.Context, opt *Options) (d *db, why string, err error) {
 		d, err = connect(ctx, opt.Path)
 		if err == nil {
 			err = d.fits(ctx, opt)
+		}
+		if err == nil {
+			err = d.unsettle(ctx)
 		}
 		if err == nil {
 			return d, "", nil
@@ -83,6 +105,9 @@ func openDB(ctx context.Context, opt *Options) (d *db, why string, err error) {
 	}
 	if d, err = connect(ctx, opt.Path); err == nil {
 		err = d.create(ctx, opt)
+	}
+	if err == nil {
+		err = d.unsettle(ctx)
 	}
 	if err != nil {
 		d.close()
@@ -119,6 +144,9 @@ func (d *db) close() {
 		_ = d.read.Close() // nothing of it is to be kept
 	}
 	if d.conn != nil {
+		if d.begun { // if it fails, the file is made anew after a power cut
+			_, _ = d.conn.ExecContext(context.Background(), settled)
+		}
 		_ = d.conn.Close()
 	}
 	if d.write != nil {
@@ -133,8 +161,9 @@ var errUnfit = errors.New("the index does not fit the log")
 func (d *db) fits(ctx context.Context, opt *Options) error {
 	var v int
 	var genesis, m, last []byte
-	row := d.conn.QueryRowContext(ctx, `SELECT version, genesis, mark, next, last FROM meta WHERE one = 1`)
-	if err := row.Scan(&v, &genesis, &m, &d.next, &last); err != nil {
+	var when string
+	row := d.conn.QueryRowContext(ctx, `SELECT version, genesis, mark, boot, next, last FROM meta WHERE one = 1`)
+	if err := row.Scan(&v, &genesis, &m, &when, &d.next, &last); err != nil {
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("%w: it does not say where it stands", errUnfit)
 		}
@@ -151,6 +180,8 @@ func (d *db) fits(ctx context.Context, opt *Options) error {
 		return fmt.Errorf("%w: it is another log's", errUnfit)
 	case string(m) != string(mark(opt.Key)):
 		return fmt.Errorf("%w: it was made with another key", errUnfit)
+	case when != "" && when != boot():
+		return fmt.Errorf("%w: the machine went down while it was written", errUnfit)
 	case d.next > opt.Log.Durable():
 		return fmt.Errorf("%w: it stands at entry %d of %d", errUnfit, d.next, opt.Log.Durable())
 	}
@@ -165,6 +196,12 @@ func (d *db) fits(ctx context.Context, opt *Options) error {
 	return nil
 }
 
+func (d *db) unsettle(ctx context.Context) error {
+	_, err := d.conn.ExecContext(ctx, unsettled, boot())
+	d.begun = err == nil
+	return err
+}
+
 // create makes the tables of an empty file.
 func (d *db) create(ctx context.Context, opt *Options) error {
 	genesis, err := leafHash(opt.Log, 0)
@@ -174,7 +211,7 @@ func (d *db) create(ctx context.Context, opt *Options) error {
 	if _, err := d.conn.ExecContext(ctx, "BEGIN;"+schema); err != nil {
 		return err
 	}
-	if _, err := d.conn.ExecContext(ctx, `INSERT INTO meta VALUES (1, ?, ?, ?, 0, ?)`, version, genesis[:], mark(opt.Key), d.last[:]); err != nil {
+	if _, err := d.conn.ExecContext(ctx, `INSERT INTO meta VALUES (1, ?, ?, ?, '', 0, ?)`, version, genesis[:], mark(opt.Key), d.last[:]); err != nil {
 		return err
 	}
 	_, err = d.conn.ExecContext(ctx, "COMMIT")

@@ -17,7 +17,7 @@
 // keyed hash, under a key derived from the one that opens the evidence.
 // Whoever steals it learns which staff did what, and when.
 //
-// While the gate appends, the index takes at most a quarter of one processor;
+// While the gate appends, the index takes at most a sixteenth of one processor;
 // it falls behind and catches up when it is quiet. An answer says how far it
 // has read.
 package index

@@ -21,14 +21,15 @@ type Log interface {
 
 const (
 	maxBatch = 4096                   // entries of one transaction
-	maxBytes = 8 << 20                // and bytes of their parts
+	maxShort = 512                    // the same while the gate appends: about 10 ms of a processor
+	maxBytes = 8 << 20                // bytes of their parts
 	gather   = 250 * time.Millisecond // from the first new entry to a batch, unless somebody waits for it
 	longest  = 2 * time.Second        // pause between two batches
 	after    = 10 * time.Second       // a failure
 	// busy is how long the index rests for each unit it works while the gate
 	// appends. A lower priority for its thread would make it cheaper still, and
 	// the gate slower: the garbage collector stops the world by waiting for each.
-	busy = 3
+	busy = 15
 )
 
 // Options is what an index needs.
@@ -165,6 +166,7 @@ func (x *Index) follow(ctx context.Context) error {
 		return err
 	}
 	defer a.close()
+	working := false // the gate
 	for !x.anew.Load() {
 		before := x.opt.Log.Durable()
 		if d.next >= before {
@@ -173,12 +175,15 @@ func (x *Index) follow(ctx context.Context) error {
 			}
 			continue
 		}
-		begin := time.Now()
-		if err := a.batch(ctx, x.opt.Log, min(before, d.next+uint64(x.opt.Batch))); err != nil {
+		begin, most := time.Now(), x.opt.Batch
+		if working {
+			most = min(most, maxShort)
+		}
+		if err := a.batch(ctx, x.opt.Log, min(before, d.next+uint64(most))); err != nil {
 			return err
 		}
 		x.tell(func(s *Status) { s.Indexed = d.next })
-		if x.opt.Log.Durable() > before { // the gate is at work
+		if working = x.opt.Log.Durable() > before; working {
 			x.rest(ctx, min(busy*time.Since(begin), longest))
 		}
 	}
@@ -200,7 +205,7 @@ func (x *Index) await(ctx context.Context, next uint64) error {
 		x.pause(ctx, gather)
 	case <-x.kick:
 		cancel()
-		<-grown
+		_ = <-grown // it was cancelled
 	}
 	return ctx.Err()
 }

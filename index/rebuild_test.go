@@ -127,13 +127,14 @@ func TestLostOrAlteredFileIsMadeAnew(t *testing.T) {
 		"overwritten": func(path string) error {
 			return os.WriteFile(path, []byte("not a database, but long enough to look at"), 0o644)
 		},
-		"cut":                       func(path string) error { return os.Truncate(path, 5000) },
-		"a table dropped":           alter(`DROP TABLE meta`),
-		"another version":           alter(`UPDATE meta SET version = 0`),
-		"ahead of the log":          alter(`UPDATE meta SET next = 1000`),
-		"another log's":             alter(`UPDATE meta SET genesis = x'00'`),
-		"behind, rows beyond there": alter(`UPDATE meta SET next = 0, last = zeroblob(32)`),
-		"at another entry":          alter(`UPDATE meta SET last = zeroblob(32)`),
+		"cut":                         func(path string) error { return os.Truncate(path, 5000) },
+		"a table dropped":             alter(`DROP TABLE meta`),
+		"another version":             alter(`UPDATE meta SET version = 0`),
+		"ahead of the log":            alter(`UPDATE meta SET next = 1000`),
+		"another log's":               alter(`UPDATE meta SET genesis = x'00'`),
+		"behind, rows beyond there":   alter(`UPDATE meta SET next = 0, last = zeroblob(32)`),
+		"written when the power went": alter(`UPDATE meta SET boot = 'earlier'`),
+		"at another entry":            alter(`UPDATE meta SET last = zeroblob(32)`),
 	} {
 		path := filepath.Join(t.TempDir(), "index.db")
 		_, stop := z.index(path, 0)

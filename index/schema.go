@@ -15,6 +15,7 @@ CREATE TABLE meta (
 	version INTEGER NOT NULL,
 	genesis BLOB NOT NULL,    -- leaf hash of entry 0: whose index this is
 	mark    BLOB NOT NULL,    -- of the key that hashes people
+	boot    TEXT NOT NULL,    -- in which it is being written; empty once it is closed
 	next    INTEGER NOT NULL, -- first entry that is not in here yet
 	last    BLOB NOT NULL     -- leaf hash of the entry before
 ) STRICT;
