@@ -277,6 +277,9 @@ func (a *App) Stop(ctx context.Context) error {
 	}
 	a.gate.EndAll("stop", fault.New(fault.Stopping, "the gate is stopping").WithHint("connect again in a moment"))
 	errs = append(errs, a.pg.Shutdown(ctx))
+	for _, ln := range a.listeners {
+		_ = ln.Close() // for one that Serve had not come to yet; the others are closed
+	}
 	if a.cancel != nil {
 		a.cancel()
 	}
