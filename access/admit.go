@@ -86,12 +86,18 @@ func (r *Register) admit(a Attempt) (adm Admission, last uint64, refused, err er
 // admission decides a login: pure, from the state and the attempt.
 func (s *State) admission(body record.Decision, a Attempt, now int64, lenses []string) (record.Decision, error, error) {
 	g, ok := s.Grants[a.Grant]
-	if !ok || g.Login != a.Login || !g.InForce(now) {
+	if !ok || g.Holder() != a.Login || !g.InForce(now) {
 		err := fault.New(fault.GrantEnded, "grant %s is not in force", record.ID('g', a.Grant)).WithHint("trefoil access request %s", g.Dataset)
 		body.Why = err.Message
 		return body, err, nil
 	}
 	req := s.Requests[g.Request]
+	if g.Service != "" && s.Rules != nil {
+		if err := s.owned(g.Service, g.Login); err != nil {
+			body.Why = fault.Public(err).Message
+			return body, err, nil
+		}
+	}
 	in, err := s.Question(&req, a.Site, a.From, now)
 	if err != nil {
 		body.Why = fault.Public(err).Message

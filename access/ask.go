@@ -66,6 +66,11 @@ func (s *State) checkRequest(doc *record.SignedRequest) error {
 			return fault.New(fault.BadInput, "dataset %s is not at a site %q, or it is named twice", ds.Name, site)
 		}
 	}
+	if doc.Service != "" {
+		if err := s.owned(doc.Service, doc.Login); err != nil {
+			return err
+		}
+	}
 	switch {
 	case doc.Format != record.RequestFormat:
 		return fault.New(fault.BadInput, "the document's format is %q, not %q", doc.Format, record.RequestFormat)
@@ -85,6 +90,15 @@ func (s *State) checkRequest(doc *record.SignedRequest) error {
 		return fault.New(fault.BadInput, "the case reference is longer than 64 bytes")
 	case doc.Seconds <= 0 || doc.Seconds > int64(maxGrant/time.Second):
 		return fault.New(fault.BadInput, "a grant lasts from one second to %d days", maxGrant/(24*time.Hour))
+	}
+	return nil
+}
+
+// owned refuses a service that does not exist or that another person answers for.
+func (s *State) owned(service, login string) error {
+	if is, ok := s.Rules.Facts.Directory.Service(service); !ok || is.Owner != login {
+		return fault.New(fault.Denied, "%s does not answer for a service %q", login, service).
+			WithHint("the operator names services and their owners in the directory: trefoil publish")
 	}
 	return nil
 }

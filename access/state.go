@@ -42,11 +42,12 @@ type Consent struct {
 	Seq   uint64
 }
 
-// Grant lets one person read one dataset through one lens for a limited time.
+// Grant lets one person, or a service they answer for, read one dataset through one lens for a limited time.
 type Grant struct {
 	Seq     uint64
 	Request uint64
-	Login   string
+	Login   string // who asked for it, and answers for it
+	Service string // who may use it instead; empty: Login in person
 	Dataset string
 	Sites   []string // empty: all of the dataset
 	Lens    string
@@ -59,6 +60,14 @@ type Grant struct {
 
 // InForce says whether the grant holds at a moment.
 func (g *Grant) InForce(now int64) bool { return g.Ended == 0 && now < g.Until }
+
+// Holder is the login that may use the grant.
+func (g *Grant) Holder() string {
+	if g.Service != "" {
+		return g.Service
+	}
+	return g.Login
+}
 
 // ID is the grant's name.
 func (g *Grant) ID() string { return record.ID('g', g.Seq) }
@@ -162,7 +171,7 @@ func foldGrant(s State, e record.Entry) (State, error) {
 	if !ok || r.Closed {
 		return s, fmt.Errorf("request %d is not open", b.Request)
 	}
-	s.Grants = with(s.Grants, e.Seq, Grant{Seq: e.Seq, Request: r.Seq, Login: r.Login, Dataset: r.Dataset, Sites: r.Sites,
+	s.Grants = with(s.Grants, e.Seq, Grant{Seq: e.Seq, Request: r.Seq, Login: r.Login, Service: r.Service, Dataset: r.Dataset, Sites: r.Sites,
 		Lens: r.Lens, Scope: r.Scope, Purpose: r.Purpose, From: e.Time, Until: b.Until})
 	r.Closed, r.Grant = true, e.Seq
 	s.Requests = with(s.Requests, r.Seq, r)
@@ -179,11 +188,11 @@ func with[K comparable, V any](m map[K]V, k K, v V) map[K]V {
 	return c
 }
 
-// Held gives the grants of login for dataset that hold now, oldest first.
+// Held gives the grants that login may use for dataset that hold now, oldest first.
 func (s *State) Held(login, dataset string, now int64) []Grant {
 	var held []Grant
 	for _, g := range s.Grants {
-		if g.Login == login && g.Dataset == dataset && g.InForce(now) {
+		if g.Holder() == login && g.Dataset == dataset && g.InForce(now) {
 			held = append(held, g)
 		}
 	}

@@ -160,7 +160,7 @@ func (a *API) outcome(o access.Outcome) *Outcome {
 }
 
 func (a *API) asked(r access.Request) *Request {
-	out := &Request{ID: r.ID(), Entry: r.Seq, Login: r.Login, Dataset: r.Dataset, Sites: list(r.Sites), Lens: r.Lens, Scope: r.Scope,
+	out := &Request{ID: r.ID(), Entry: r.Seq, Login: r.Login, Service: r.Service, Dataset: r.Dataset, Sites: list(r.Sites), Lens: r.Lens, Scope: r.Scope,
 		Purpose: r.Purpose, Case: r.Case, People: len(r.Subjects), Seconds: r.Seconds, Time: r.Time, Digest: r.Digest, Approvals: []string{}, State: "open"}
 	for _, c := range r.Approvals {
 		out.Approvals = append(out.Approvals, c.Login)
@@ -175,8 +175,8 @@ func (a *API) asked(r access.Request) *Request {
 }
 
 func (a *API) grant(g access.Grant) Grant {
-	out := Grant{ID: g.ID(), Entry: g.Seq, Request: record.ID('r', g.Request), Login: g.Login, Dataset: g.Dataset, Sites: list(g.Sites), Lens: g.Lens,
-		Scope: g.Scope, Purpose: g.Purpose, From: g.From, Until: g.Until, State: "in-force", Database: []string{}}
+	out := Grant{ID: g.ID(), Entry: g.Seq, Request: record.ID('r', g.Request), Login: g.Login, Service: g.Service, Dataset: g.Dataset, Sites: list(g.Sites),
+		Lens: g.Lens, Scope: g.Scope, Purpose: g.Purpose, From: g.From, Until: g.Until, State: "in-force", Database: []string{}}
 	switch {
 	case g.Ended != 0:
 		out.State = "revoked"

@@ -78,6 +78,7 @@ type Request struct {
 	ID        string   `json:"id"`
 	Entry     uint64   `json:"entry"`
 	Login     string   `json:"login"`
+	Service   string   `json:"service,omitempty"` // the program that is to use the grant
 	Dataset   string   `json:"dataset"`
 	Sites     []string `json:"sites"`
 	Lens      string   `json:"lens"`
@@ -99,6 +100,7 @@ type Grant struct {
 	Entry    uint64   `json:"entry"`
 	Request  string   `json:"request"`
 	Login    string   `json:"login"`
+	Service  string   `json:"service,omitempty"` // the program that uses it, instead of Login
 	Dataset  string   `json:"dataset"`
 	Sites    []string `json:"sites"`
 	Lens     string   `json:"lens"`

@@ -31,11 +31,20 @@ type Person struct {
 	Regimes    []string // law regimes that reach the person apart from the countries', sorted; may be empty
 }
 
+// Service is a program with a login of its own. A person answers for it, and what
+// counts in a decision about it is that person.
+type Service struct {
+	Login string // as a person's; nobody else has it
+	Name  string // shown to people
+	Owner string // login
+}
+
 // Directory is a parsed staff directory. It does not change after Parse.
 type Directory struct {
-	people map[string]Person
-	source []byte
-	digest [sha256.Size]byte
+	people   map[string]Person
+	services map[string]Service
+	source   []byte
+	digest   [sha256.Size]byte
 }
 
 // ParseDirectory reads a directory file strictly. name is only used in errors,
@@ -45,12 +54,15 @@ type Directory struct {
 //	  clips-ie: {name: Clips Ireland, country: IE}
 //	people:
 //	  jonas: {name: Jonas Weber, employer: clips-ie, country: IE, department: support, manager: aoife}
+//	services:
+//	  recommender: {name: Recommendations, owner: jonas}
 //
 // employers and people may have regimes, people may have roles: lists of codes.
+// services may be missing.
 func ParseDirectory(name string, src []byte) (*Directory, error) {
 	r := &reader{file: name}
 	root := r.root(src)
-	sections := r.fields(root, "the directory", "employers", "people")
+	sections := r.fields(root, "the directory", "employers", "people", "services")
 	employers := make(map[string]Employer)
 	for _, e := range r.entries(sections["employers"], "employers") {
 		f := r.fields(e.value, "an employer", "name", "country", "regimes")
@@ -62,7 +74,7 @@ func ParseDirectory(name string, src []byte) (*Directory, error) {
 		}
 		employers[emp.ID] = emp
 	}
-	d := &Directory{people: make(map[string]Person), source: slices.Clone(src), digest: sha256.Sum256(src)}
+	d := &Directory{people: make(map[string]Person), services: make(map[string]Service), source: slices.Clone(src), digest: sha256.Sum256(src)}
 	where := make(map[string]*yaml.Node)
 	for _, e := range r.entries(sections["people"], "people") {
 		if !loginForm.MatchString(e.key.Value) {
@@ -94,10 +106,30 @@ func ParseDirectory(name string, src []byte) (*Directory, error) {
 	if r.err == nil {
 		d.checkManagers(r, where)
 	}
+	if sections["services"] != nil {
+		d.readServices(r, sections["services"])
+	}
 	if r.err != nil {
 		return nil, r.err
 	}
 	return d, nil
+}
+
+func (d *Directory) readServices(r *reader, section *yaml.Node) {
+	for _, e := range r.entries(section, "services") {
+		if !loginForm.MatchString(e.key.Value) {
+			r.fail(e.key, "service %q must be a lower-case letter and up to 30 of a-z, 0-9, _ . -", e.key.Value)
+		}
+		if _, taken := d.people[e.key.Value]; taken {
+			r.fail(e.key, "service %q has the login of a person", e.key.Value)
+		}
+		f := r.fields(e.value, "a service", "name", "owner")
+		s := Service{Login: e.key.Value, Name: r.text(f["name"], e.key, "name"), Owner: r.text(f["owner"], e.key, "owner")}
+		if _, ok := d.people[s.Owner]; r.err == nil && !ok {
+			r.fail(f["owner"], "owner %q of %s is not in people", s.Owner, s.Login)
+		}
+		d.services[s.Login] = s
+	}
 }
 
 // checkManagers refuses unknown managers and cycles. Each person is walked
@@ -135,7 +167,13 @@ func (d *Directory) Person(login string) (Person, error) {
 	return p, nil
 }
 
-// Logins are all logins, sorted.
+// Service gives a program with a login of its own.
+func (d *Directory) Service(login string) (Service, bool) {
+	s, ok := d.services[login]
+	return s, ok
+}
+
+// Logins are all logins of people, sorted.
 func (d *Directory) Logins() []string { return slices.Sorted(maps.Keys(d.people)) }
 
 // Chain is the managers of login upwards, nearest first; nil at the top and for

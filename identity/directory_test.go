@@ -56,6 +56,34 @@ func TestExampleDirectory(t *testing.T) {
 	}
 }
 
+func TestServicesHaveOwners(t *testing.T) {
+	_, src := exampleDirectory(t)
+	parse := func(services string) (*identity.Directory, error) {
+		return identity.ParseDirectory("directory.yaml", append(slices.Clone(src), services...))
+	}
+	d, err := parse("services:\n  replies: {name: Suggested replies, owner: jonas}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, ok := d.Service("replies"); !ok || s.Owner != "jonas" || s.Name != "Suggested replies" {
+		t.Errorf("replies is %+v", s)
+	}
+	if _, ok := d.Service("jonas"); ok {
+		t.Error("a person is a service")
+	}
+	for services, want := range map[string]string{
+		"services:\n  jonas: {name: x, owner: mei}\n":          "has the login of a person",
+		"services:\n  replies: {name: x, owner: nobody}\n":     `owner "nobody" of replies is not in people`,
+		"services:\n  replies: {name: x}\n":                    "owner",
+		"services:\n  Re-plies: {name: x, owner: mei}\n":       "lower-case letter",
+		"services:\n  r: {name: x, owner: mei, country: IE}\n": "country",
+	} {
+		if _, err := parse(services); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", services, err)
+		}
+	}
+}
+
 func TestInHierarchy(t *testing.T) {
 	d, _ := exampleDirectory(t)
 	for _, c := range []struct {

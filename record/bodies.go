@@ -71,6 +71,7 @@ type SignedRequest struct {
 	Format   string   `json:"format"` // "trefoil/request/v1"
 	Origin   string   `json:"origin"` // the log it is meant for
 	Login    string   `json:"login"`
+	Service  string   `json:"service,omitempty"` // the program that is to use the grant; empty: Login in person
 	Dataset  string   `json:"dataset"`
 	Sites    []string `json:"sites"` // which sites; empty means all of the dataset
 	Lens     string   `json:"lens"`

@@ -27,6 +27,7 @@ type requestCmd struct {
 	Subject    []string      `placeholder:"KEY" help:"Key of a person of the case; repeat, or separate by commas."`
 	Lens       string        `default:"masked" help:"clear, masked, pseudonymous or aggregate."`
 	Scope      string        `default:"case" help:"case: the people you name; bulk: everybody in the store."`
+	Service    string        `placeholder:"NAME" help:"For this program of yours instead of yourself."`
 	Site       []string      `placeholder:"SITE" help:"Only these sites [all of the dataset]."`
 	For        time.Duration `default:"8h" help:"How long, such as 30m or 8h."`
 	Reason     string        `placeholder:"TEXT" help:"Why, in your words; sealed, for those who review."`
@@ -43,7 +44,7 @@ func (c *requestCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	doc := record.SignedRequest{Format: record.RequestFormat, Origin: st.Origin, Login: c.Login, Dataset: c.Dataset, Sites: append([]string{}, c.Site...),
+	doc := record.SignedRequest{Format: record.RequestFormat, Origin: st.Origin, Login: c.Login, Service: c.Service, Dataset: c.Dataset, Sites: append([]string{}, c.Site...),
 		Lens: c.Lens, Scope: c.Scope, Purpose: c.Purpose, Case: c.Case, Seconds: int64(c.For / time.Second), Subjects: []string{}, Time: st.Time, Nonce: access.NewNonce()}
 	var parts []api.Part
 	for i, key := range c.Subject {

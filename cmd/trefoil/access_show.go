@@ -123,7 +123,11 @@ func (c *showCmd) grant(e *env, cl *client) error {
 	if err := cl.call(e.ctx, "/v1/grants/"+c.ID, nil, &g); err != nil {
 		return err
 	}
-	return fields(e, "grant", g.ID, "state", g.State, "of", g.Login, "request", g.Request, "dataset", g.Dataset, "sites", sitesOf(g.Sites), "lens", g.Lens+"/"+g.Scope,
+	of := g.Login
+	if g.Service != "" {
+		of = fmt.Sprintf("%s, for which %s answers", g.Service, g.Login)
+	}
+	return fields(e, "grant", g.ID, "state", g.State, "of", of, "request", g.Request, "dataset", g.Dataset, "sites", sitesOf(g.Sites), "lens", g.Lens+"/"+g.Scope,
 		"purpose", g.Purpose, "from", stamp(g.From), "until", stamp(g.Until), "databases", strings.Join(g.Database, ", "))
 }
 
@@ -142,6 +146,9 @@ func (c *showCmd) secret(e *env, cl *client, seq uint64) error {
 	}
 	host, port := c.gateAddr(st.Postgres[0])
 	user := c.Login + "~" + c.ID
+	if out.Grant.Service != "" {
+		user = out.Grant.Service + "~" + c.ID
+	}
 	if c.Passfile != "" {
 		if err := addLine(c.Passfile, fmt.Sprintf("*:%s:*:%s:%s", port, user, out.Secret)); err != nil {
 			return err

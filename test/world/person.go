@@ -42,6 +42,7 @@ type Wish struct {
 	Lens, Scope, Purpose, Case string // masked, case, support, 4711
 	Subjects                   []int64
 	Sites                      []string
+	Service                    string        // for whom, instead of the person
 	For                        time.Duration // 1 h
 }
 
@@ -54,7 +55,7 @@ func or(s, otherwise string) string {
 
 // Ask requests access and gives what came of it.
 func (p *Person) Ask(wish Wish) (access.Outcome, error) {
-	doc := record.SignedRequest{Format: record.RequestFormat, Origin: "trefoil.example/eu", Login: p.Login, Dataset: "clips", Sites: append([]string{}, wish.Sites...),
+	doc := record.SignedRequest{Format: record.RequestFormat, Origin: "trefoil.example/eu", Login: p.Login, Service: wish.Service, Dataset: "clips", Sites: append([]string{}, wish.Sites...),
 		Lens: or(wish.Lens, "masked"), Scope: or(wish.Scope, "case"), Purpose: or(wish.Purpose, "support"), Case: or(wish.Case, "4711"),
 		Seconds: int64(wish.For / time.Second), Subjects: []string{}, Time: time.Now().UnixMicro(), Nonce: access.NewNonce()}
 	if doc.Seconds == 0 {
