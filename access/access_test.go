@@ -374,3 +374,56 @@ func TestAdmissionIsRecordedEitherWay(t *testing.T) {
 		t.Errorf("%d attempts, %d outcomes", attempts, outcomes)
 	}
 }
+
+// A lens that the catalogue keeps out of stores is neither granted nor proposed.
+func TestALensThatTheDatasetDoesNotHave(t *testing.T) {
+	o := newOffice(t)
+	sources := examples(t)
+	for i := range sources {
+		if sources[i].Kind == access.SourceCatalogue {
+			sources[i].Text = strings.Replace(sources[i].Text, "  clips:\n", "  clips:\n    lenses: [pseudonymous]\n", 1)
+		}
+	}
+	if _, _, err := o.Publish(context.Background(), record.Actor{}, sources); err != nil {
+		t.Fatal(err)
+	}
+	doc := o.wish("jonas", "support")
+	person := named(&doc, "1001")
+	s := o.sign("jonas", record.RequestNamespace, doc)
+	s.Subjects = []record.Part{person}
+	_, err := o.Request(context.Background(), record.Actor{}, s)
+	if kindOf(err) != fault.Denied || !strings.Contains(err.Error(), "stores have no such lens of dataset clips") {
+		t.Errorf("request: %v", err)
+	}
+	if out := o.request("viktor", "audit"); out.Refusal == nil || out.Refusal.Best != nil {
+		t.Errorf("viktor is proposed %+v", out.Refusal)
+	}
+}
+
+// A duty that only an overseer could fulfil denies, at the request and, when the
+// rules come to demand it later, at the next login.
+func TestADutyThatNobodyCanFulfilDenies(t *testing.T) {
+	o := newOffice(t)
+	granted := o.request("jonas", "support")
+	sources := examples(t)
+	for i := range sources {
+		if sources[i].Kind == access.SourceDuties {
+			sources[i].Text += "\n@id(\"watched\")\n@why(\"Rows leave only after the overseer has decided the same.\")\n@duty(\"release:audited\")\npermit (principal, action, resource);\n"
+		}
+	}
+	if _, _, err := o.Publish(context.Background(), record.Actor{}, sources); err != nil {
+		t.Fatal(err)
+	}
+	doc := o.wish("jonas", "support")
+	person := named(&doc, "1001")
+	s := o.sign("jonas", record.RequestNamespace, doc)
+	s.Subjects = []record.Part{person}
+	_, err := o.Request(context.Background(), record.Actor{}, s)
+	if kindOf(err) != fault.Denied || !strings.Contains(err.Error(), "there is no overseer") {
+		t.Errorf("request: %v", err)
+	}
+	_, err = o.Admit(context.Background(), access.Attempt{Login: "jonas", Grant: granted.Grant.Seq, Site: "dublin-1", From: dublin})
+	if kindOf(err) != fault.Denied || !strings.Contains(err.Error(), "there is no overseer") {
+		t.Errorf("login: %v", err)
+	}
+}

@@ -107,7 +107,11 @@ func (s *State) admission(body record.Decision, a Attempt, now int64, lenses []s
 	out := decision(body.N, in, v)
 	out.Attempt, out.Grant, out.Request, out.Site, out.Lens = body.Attempt, body.Grant, body.Request, body.Site, a.Lens
 	if !v.Allow {
-		return out, s.Rules.Book.Rules.Explain(in, v, lenses).Fault(), nil
+		return out, s.Rules.Book.Rules.Explain(in, v, s.lenses(req.Dataset, lenses)).Fault(), nil
+	}
+	if err := unmet(v.Duties); err != nil {
+		out.Allow, out.Why = false, fault.Public(err).Message
+		return out, err, nil
 	}
 	out.Until = g.Until
 	return out, nil, nil

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/trefoil-dev/trefoil/catalog"
 	"github.com/trefoil-dev/trefoil/identity"
 	"github.com/trefoil-dev/trefoil/internal/fault"
 	"github.com/trefoil-dev/trefoil/policy"
@@ -171,10 +172,15 @@ func (r *Register) decide(seq uint64, now int64) (Outcome, error) {
 	verdict := s.Rules.Book.Decide(in)
 	body := decision(s.N, in, verdict)
 	body.Request, body.Until = seq, now+req.Seconds*1e6
-	if verdict.Allow && !slices.Contains(r.lenses, req.Lens) {
-		err := fault.New(fault.Denied, "policy permits %s access, but this release has no such lens", req.Lens)
-		body.Allow = false
-		return Outcome{Request: req}, r.refuse(s, &req, body, err)
+	if verdict.Allow {
+		err := unmet(verdict.Duties)
+		if !slices.Contains(s.lenses(req.Dataset, r.lenses), req.Lens) {
+			err = fault.New(fault.Denied, "policy permits %s access, but stores have no such lens of dataset %s", req.Lens, req.Dataset)
+		}
+		if err != nil {
+			body.Allow = false
+			return Outcome{Request: req}, r.refuse(s, &req, body, err)
+		}
 	}
 	kind, outcome := record.KindGrant, record.Allowed
 	if !verdict.Allow {
@@ -193,7 +199,7 @@ func (r *Register) decide(seq uint64, now int64) (Outcome, error) {
 		g := r.state.Load().Grants[ref.Seq]
 		out.Grant = &g
 	} else {
-		why := s.Rules.Book.Rules.Explain(in, verdict, r.lenses)
+		why := s.Rules.Book.Rules.Explain(in, verdict, s.lenses(req.Dataset, r.lenses))
 		why.Hint = strings.ReplaceAll(why.Hint, "REQUEST", req.ID())
 		out.Refusal = &why
 	}
@@ -209,6 +215,27 @@ func (r *Register) refuse(s *State, req *Request, body record.Decision, why erro
 		_, err = r.put(d, nil)
 	}
 	return errors.Join(why, err)
+}
+
+// lenses are those of a release that the catalogue gives a dataset.
+func (s *State) lenses(dataset string, release []string) []string {
+	ds := s.Rules.Catalog.Dataset(dataset)
+	return slices.DeleteFunc(slices.Clone(release), func(name string) bool {
+		return ds == nil || !slices.ContainsFunc(catalog.Lenses(), func(l catalog.Level) bool { return l.String() == name && ds.In(l) })
+	})
+}
+
+// unmet refuses what policy permits only under a duty that nobody can fulfil
+// here: rows that may leave only after an overseer has seen or decided the same.
+// Other duties are people's, and are recorded with the decision.
+func unmet(duties []string) error {
+	for _, d := range duties {
+		if mode, ok := strings.CutPrefix(d, "release:"); ok && mode != "recorded" {
+			return fault.New(fault.Denied, "policy permits this access only if an overseer has it %s before a row leaves, and there is no overseer", mode).
+				WithHint("ask for another lens, or have the rules' duty %s changed", d)
+		}
+	}
+	return nil
 }
 
 func decision(n uint64, in policy.Input, v policy.Decision) record.Decision {

@@ -25,6 +25,7 @@ import (
 	"github.com/trefoil-dev/trefoil/index"
 	"github.com/trefoil-dev/trefoil/internal/fault"
 	"github.com/trefoil-dev/trefoil/ledger"
+	"github.com/trefoil-dev/trefoil/lens"
 	"github.com/trefoil-dev/trefoil/record"
 )
 
@@ -32,7 +33,7 @@ import (
 const Version = "0.1.0"
 
 // Lenses are those this release can serve.
-func Lenses() []string { return []string{"masked"} }
+func Lenses() []string { return lens.Names() }
 
 // Deps are what an instance is given from outside.
 type Deps struct {

@@ -122,6 +122,7 @@ func (p *parser) dataset(e entry, c *Catalog) *Dataset {
 		},
 		"sites!": func(n *yaml.Node) { sites = n },
 		"schema": func(n *yaml.Node) { d.Schema = p.identifier(n, "the schema of "+what) },
+		"lenses": func(n *yaml.Node) { d.Lenses = p.lenses(n, what) },
 		"tables!": func(n *yaml.Node) {
 			for _, t := range p.mapping(n, "the tables of "+what) {
 				d.Tables = append(d.Tables, p.table(t))
@@ -184,20 +185,20 @@ func (p *parser) table(e entry) *Table {
 	return t
 }
 
-// lenses reads which lenses have a table.
-func (p *parser) lenses(n *yaml.Node, table string) []Level {
+// lenses reads which lenses a dataset or table has.
+func (p *parser) lenses(n *yaml.Node, what string) []Level {
 	list := []Level{} // not nil, which means all
-	p.words(n, "the lenses of "+table, func(line int, w string) {
+	p.words(n, "the lenses of "+what, func(line int, w string) {
 		for _, l := range Lenses() {
 			if l.String() == w {
 				list = append(list, l)
 				return
 			}
 		}
-		p.fault(line, "the lenses of %s: there is no lens %s; there are %s", table, quote(w), join(names(Lenses())))
+		p.fault(line, "the lenses of %s: there is no lens %s; there are %s", what, quote(w), join(names(Lenses())))
 	})
 	if len(list) == 0 {
-		p.fault(n.Line, "%s is in no lens; leave it out of the catalogue instead", table)
+		p.fault(n.Line, "%s is in no lens; leave it out of the catalogue instead", what)
 	}
 	return list
 }

@@ -38,7 +38,8 @@ type Dataset struct {
 	Name   string
 	Zone   *Zone
 	Sites  []*Site
-	Schema string // of the operator's tables; "public" unless given
+	Schema string  // of the operator's tables; "public" unless given
+	Lenses []Level // that stores have of it; nil: all
 	Tables []*Table
 }
 

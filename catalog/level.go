@@ -72,6 +72,9 @@ func (c Column) Shown(l Level) Mask {
 	return c.Mask
 }
 
+// In tells whether stores have a lens of the dataset.
+func (d *Dataset) In(l Level) bool { return d.Lenses == nil || slices.Contains(d.Lenses, l) }
+
 // In tells whether the table exists in a lens.
 func (t *Table) In(l Level) bool { return t.Lenses == nil || slices.Contains(t.Lenses, l) }
 

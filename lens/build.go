@@ -115,7 +115,16 @@ func (b *builder) lenses(ctx context.Context) error {
 			b.plan.Old = append(b.plan.Old, fmt.Sprintf("%s (%d open sessions)", s.schema, s.sessions))
 		}
 	}
-	if !any || len(b.plan.Problems) > 0 {
+	if len(b.plan.Problems) > 0 {
+		return nil
+	}
+	b.section = "lenses no longer in the catalogue"
+	for _, s := range list {
+		if s.inForce && Find(b.plan.Lenses, s.lens, s.scope) == nil {
+			b.step("UPDATE trefoil.lens SET in_force = false WHERE role = %s", literal(s.role))
+		}
+	}
+	if !any {
 		return nil
 	}
 	b.section = "view owner"

@@ -97,6 +97,11 @@ func TestColumnTypeMigration(t *testing.T) {
 	s.apply()
 	want(t, rows(t, s.admin, "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^clips_'"), "6")
 	want(t, rows(t, s.admin, "SELECT count(*) FROM pg_roles WHERE rolname ~ '^trefoil_l_'"), "6")
+	for _, l := range s.plan().Lenses { // dropping the old leaves the new as it was applied
+		if _, err := Fingerprint(ctx, gate, l.Dataset, l.Lens, l.Scope); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func TestReleaseThenApplyWithoutChange(t *testing.T) {

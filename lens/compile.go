@@ -54,8 +54,8 @@ type Column struct {
 	Minor         catalog.Mask // in rows of minors; the same as Mask when they are shown alike
 }
 
-// Compile gives the lenses that a dataset has in a store: those of Names in
-// their order, each in case before bulk. problems are sentences about what keeps
+// Compile gives the lenses that a dataset has in a store: those of Names that
+// the catalogue gives it, in their order, each in case before bulk. problems are sentences about what keeps
 // the dataset from having lenses; when there are any, the lenses are not to be
 // used. Any role may call it.
 func Compile(ctx context.Context, q Querier, ds *catalog.Dataset) (lenses []*Compiled, problems []string, err error) {
@@ -70,6 +70,9 @@ func Compile(ctx context.Context, q Querier, ds *catalog.Dataset) (lenses []*Com
 func compileAll(ds *catalog.Dataset, s *store) (lenses []*Compiled, problems []string) {
 	seen := map[string]bool{}
 	for _, level := range catalog.Lenses() {
+		if !ds.In(level) {
+			continue
+		}
 		for _, scope := range []string{Case, Bulk} {
 			c := &compiler{ds: ds, store: s, level: level, scope: scope}
 			lenses = append(lenses, c.compile())

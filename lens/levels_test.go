@@ -151,6 +151,29 @@ func TestNarrowerThanTheLens(t *testing.T) {
 	want(t, rows(t, s.admin, "SELECT has_column_privilege(rolname, 'public.health', 'hash', 'SELECT') FROM pg_roles WHERE rolname ~ '^trefoil_v_small'"), "f")
 }
 
+// A lens that leaves the catalogue opens no more sessions, and goes with its last.
+func TestADatasetWithFewerLenses(t *testing.T) {
+	s := newStore(t, few)
+	s.catalogued("small", "      users: { subject: id, columns: { id: subject, email: contact } }\n")
+	s.apply()
+	gate := s.gate()
+	compiled := s.lens(Clear, Bulk)
+	o, _ := s.sessionOf(gate, 1, Clear, Bulk)
+	s.catalogued("small", "      users: { subject: id, columns: { id: subject, email: contact } }\n    lenses: [masked]\n")
+	s.apply()
+	want(t, rows(t, s.admin, "SELECT lens, scope FROM trefoil.lens WHERE in_force ORDER BY 1, 2"), "masked|bulk", "masked|case")
+	want(t, rows(t, s.admin, "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^small_'"), "3")
+	seq++
+	if _, err := OpenSession(ctx, gate, Session{Gate: "eu-1", Seq: seq, Lens: compiled, Verifier: verifier(secret)}); err == nil || !strings.Contains(err.Error(), "no lens small/clear") {
+		t.Errorf("a session of a lens that left: %v", err)
+	}
+	if err := CloseSession(ctx, gate, o.Role); err != nil {
+		t.Fatal(err)
+	}
+	s.apply()
+	want(t, rows(t, s.admin, "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^small_'"), "2")
+}
+
 func second[A, B any](_ A, b B) B { return b }
 
 // Everything that hangs on a minor is shown one level narrower.

@@ -151,7 +151,7 @@ func (b *builder) catalogue(ctx context.Context) error {
 	b.plan.Lenses, problems = compileAll(b.ds, s)
 	b.plan.Problems = append(b.plan.Problems, problems...)
 	b.plan.Report = against(b.ds, s)
-	if Find(b.plan.Lenses, Pseudonymous, Bulk).Pads {
+	if c := Find(b.plan.Lenses, Pseudonymous, Bulk); c != nil && c.Pads {
 		b.plan.Warnings = append(b.plan.Warnings, "in pseudonymous/bulk a look-up by pseudonym reads the whole table, since no index holds a pseudonym")
 	}
 	return nil

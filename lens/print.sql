@@ -41,10 +41,11 @@ WITH f AS (
 			WHERE m.roleid = r.oid AND g.rolname !~ '^trefoil_s_'))
 	FROM role r JOIN pg_catalog.pg_roles a ON a.oid = r.oid
 	UNION ALL
-	-- Everything on which the role holds a privilege, wherever it lies.
+	-- Everything on which the role holds a privilege, wherever it lies; of the
+	-- lens's role also what it owns. The views' owner owns older lenses, too.
 	SELECT 'privileges of ' || r.rolname, string_agg(concat_ws('.', s.dbid, s.classid, s.objid, s.deptype), ',' ORDER BY s.dbid, s.classid, s.objid, s.deptype)
 	FROM role r JOIN pg_catalog.pg_shdepend s ON s.refclassid = 'pg_catalog.pg_authid'::regclass AND s.refobjid = r.oid
-	WHERE NOT r.shared AND s.deptype IN ('a', 'o') GROUP BY r.rolname
+	WHERE NOT r.shared AND (s.deptype = 'a' OR s.deptype = 'o' AND r.rolname = (SELECT f.role FROM f)) GROUP BY r.rolname
 	UNION ALL
 	SELECT 'row security of ' || t.oid::regclass, concat_ws('|', t.relrowsecurity, t.relforcerowsecurity)
 	FROM (SELECT DISTINCT d.refobjid FROM view,

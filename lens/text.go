@@ -19,7 +19,9 @@ func (p *Plan) Write(w io.Writer, sql bool) error {
 	t.list("changed since it was applied", p.Drift)
 	p.fence(t)
 	for _, name := range Names() {
-		p.lens(t, name)
+		if Find(p.Lenses, name, Case) != nil {
+			p.lens(t, name)
+		}
 	}
 	t.list("in the store and in no lens", append(append([]string(nil), p.Report.UnclassifiedTables...), p.Report.UnclassifiedColumns...))
 	t.list("no index begins with these columns, so case look-ups read whole tables", p.Report.MissingIndexes)

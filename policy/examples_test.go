@@ -109,7 +109,7 @@ func TestClipsStory(t *testing.T) {
 		{"support wants whole tables", "jonas", "masked", "bulk", "support", dublin, nil, false, nil, nil},
 		{"support wants clear", "jonas", "clear", "case", "support", dublin, nil, false, []string{"whereabouts-in-clear"}, nil},
 		{"support, clear, own manager agrees", "jonas", "clear", "case", "support", dublin, changes{approvedBy("aoife")}, false, []string{"whereabouts-in-clear"}, nil},
-		{"support, clear, the data protection office agrees", "jonas", "clear", "case", "support", dublin, changes{approvedBy("astrid")}, true, []string{"support-case-clear"}, []string{"release:audited"}},
+		{"support, clear, the data protection office agrees", "jonas", "clear", "case", "support", dublin, changes{approvedBy("astrid")}, true, []string{"support-case-clear"}, []string{"review-within:72h"}},
 		{"support, clear, too many people", "jonas", "clear", "case", "support", dublin, changes{approvedBy("astrid"), people(4)}, false, nil, nil},
 		{"support claims another purpose", "jonas", "masked", "case", "engineering", dublin, nil, false, nil, nil},
 		{"unknown purpose", "jonas", "masked", "case", "curiosity", dublin, nil, false, []string{"known-purpose"}, nil},
@@ -131,6 +131,8 @@ func TestClipsStory(t *testing.T) {
 		{"engineer, bulk, own manager agreed", "sean", "masked", "bulk", "engineering", dublin, changes{approvedBy("niamh")}, false, nil, nil},
 		{"engineer, bulk, a peer agreed", "sean", "masked", "bulk", "engineering", dublin, changes{approvedBy("mei")}, false, nil, nil},
 		{"engineer, bulk, somebody outside agreed", "sean", "masked", "bulk", "engineering", dublin, changes{approvedBy("aoife")}, true, []string{"engineering-bulk"}, nil},
+		{"engineer, bulk under pseudonyms", "sean", "pseudonymous", "bulk", "engineering", dublin, nil, true, []string{"engineering-pseudonymous"}, nil},
+		{"third country, bulk under pseudonyms", "mei", "pseudonymous", "bulk", "engineering", abroad, nil, false, []string{"third-country-law"}, nil},
 		{"engineer travels under the law", "sean", "masked", "bulk", "engineering", abroad, changes{approvedBy("aoife")}, false, []string{"third-country-law"}, nil},
 
 		// viktor, internal audit, and a journalist's sign-ins
@@ -141,7 +143,7 @@ func TestClipsStory(t *testing.T) {
 		{"audit, somebody outside hierarchy and zone agreed", "viktor", "masked", "case", "audit", dublin, changes{approvedBy("mei")}, false, []string{"approver-outside-hierarchy"}, nil},
 		{"audit in clear, own manager agreed", "viktor", "clear", "case", "audit", dublin, changes{approvedBy("diana")}, false, []string{"approver-outside-hierarchy", "whereabouts-in-clear"}, nil},
 		{"audit, the data protection office agreed", "viktor", "masked", "case", "audit", dublin, changes{approvedBy("diana", "astrid")}, true, []string{"audit-case"}, []string{"notify-subject"}},
-		{"audit in clear, the data protection office agreed", "viktor", "clear", "case", "audit", dublin, changes{approvedBy("astrid")}, true, []string{"audit-case"}, []string{"notify-subject", "release:audited"}},
+		{"audit in clear, the data protection office agreed", "viktor", "clear", "case", "audit", dublin, changes{approvedBy("astrid")}, true, []string{"audit-case"}, []string{"notify-subject", "review-within:72h"}},
 		{"audit, whole tables", "viktor", "masked", "bulk", "audit", dublin, changes{approvedBy("astrid")}, false, nil, nil},
 		{"audit, eleven people", "viktor", "masked", "case", "audit", dublin, changes{approvedBy("astrid"), people(11)}, false, nil, nil},
 
