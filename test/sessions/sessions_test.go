@@ -66,7 +66,7 @@ func clients(dsn string, n int) error {
 }
 
 // begin starts a world with room for the sessions, and a grant.
-func begin(tb testing.TB) (*world.Person, access.Grant) {
+func begin(tb testing.TB) (*world.World, *world.Person, access.Grant) {
 	w := world.New(tb)
 	w.Stop()
 	old := w.Stores[site]
@@ -84,11 +84,11 @@ func begin(tb testing.TB) (*world.Person, access.Grant) {
 	w.Start()
 	tb.Cleanup(w.Stop) // before the store
 	jonas := w.As("jonas")
-	return jonas, jonas.MustAsk(world.Wish{Subjects: []int64{clips.CaseUser().ID}})
+	return w, jonas, jonas.MustAsk(world.Wish{Subjects: []int64{clips.CaseUser().ID}})
 }
 
 func TestIdleSessionsAreSmall(t *testing.T) {
-	jonas, grant := begin(t)
+	_, jonas, grant := begin(t)
 	warm := jonas.Connect(grant, site)
 	if err := warm.Close(context.Background()); err != nil {
 		t.Fatal(err)
@@ -156,22 +156,30 @@ func resident() int {
 	return 0
 }
 
-// BenchmarkSession opens and closes sessions one after the other.
+// BenchmarkSession opens and closes sessions one after the other: through the gate,
+// and for comparison to the store itself, without TLS.
 func BenchmarkSession(b *testing.B) {
-	jonas, grant := begin(b)
-	cfg := jonas.Config(grant, site)
-	ctx := context.Background()
-	var took []time.Duration
-	for b.Loop() {
-		start := time.Now()
-		conn, err := pgx.ConnectConfig(ctx, cfg)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := conn.Close(ctx); err != nil {
-			b.Fatal(err)
-		}
-		took = append(took, time.Since(start))
+	w, jonas, grant := begin(b)
+	direct, err := pgx.ParseConfig(w.Stores[site].DSN("clips"))
+	if err != nil {
+		b.Fatal(err)
 	}
-	report(b, took)
+	for name, cfg := range map[string]*pgx.ConnConfig{"gate": jonas.Config(grant, site), "direct": direct} {
+		b.Run(name, func(b *testing.B) {
+			ctx := context.Background()
+			var took []time.Duration
+			for b.Loop() {
+				start := time.Now()
+				conn, err := pgx.ConnectConfig(ctx, cfg)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := conn.Close(ctx); err != nil {
+					b.Fatal(err)
+				}
+				took = append(took, time.Since(start))
+			}
+			report(b, took)
+		})
+	}
 }
