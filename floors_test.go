@@ -52,7 +52,7 @@ const (
 var sameFloor = map[string][]string{
 	"gate":        {"gate/pggate"},
 	"gate/pggate": {"gate/pggate/sqllex"},
-	"internal/*":  {"internal/*"},
+	"internal/*":  {"internal/*", "examples/*"},
 }
 
 // testOnly are the folders that only tests import.

@@ -64,6 +64,7 @@ func TestSeveralGrantsAreNeverGuessed(t *testing.T) {
 		{"mei", "clips", 0, 0, "", fault.Denied, "access request clips"},
 		{"mei~g-aabi", "clips.dublin-1", 0, 0, "", fault.Denied, "access request clips"},
 		{"jonas~g-aabk", "clips", 42, 0, "", fault.GrantEnded, "access request clips"},
+		{"jonas~g-aabi", "films", 40, 0, "", fault.NotFound, "dbname=clips"},
 		{"jonas~g-aabl", "clips", 43, 0, "", fault.GrantEnded, "access request clips"},
 	} {
 		g, site, err := parseTarget(c.user, c.database).choose(s, c.secret, 50)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/trefoil-dev/trefoil/access"
 	"github.com/trefoil-dev/trefoil/gate/pggate"
@@ -38,11 +39,41 @@ func (t target) held(s *access.State, now int64) []access.Grant {
 	return slices.DeleteFunc(held, func(g access.Grant) bool { return g.ID() != t.grant })
 }
 
+// known gives the grants whose secret would tell who this is: those that could
+// be meant, or the very one that was named, even if it has ended or is for
+// another dataset. Whoever knows its secret may be told what is wrong with it.
+func (t target) known(s *access.State, now int64) []access.Grant {
+	if t.grant != "" {
+		seq, err := record.ParseID('g', t.grant)
+		if g, ok := s.Grants[seq]; err == nil && ok && g.Login == t.login {
+			return []access.Grant{g}
+		}
+		return nil
+	}
+	return t.held(s, now)
+}
+
+// ended says why a grant whose secret was known does not let in.
+func (t target) ended(s *access.State, grant uint64) *fault.Error {
+	g := s.Grants[grant]
+	var f *fault.Error
+	switch {
+	case g.Dataset != t.dataset:
+		return fault.New(fault.NotFound, "grant %s is for dataset %s, not %q", g.ID(), g.Dataset, t.dataset).
+			WithHint("dbname=%s.SITE; trefoil access show %s lists the sites", g.Dataset, g.ID())
+	case g.Ended != 0:
+		f = fault.New(fault.GrantEnded, "grant %s was revoked", g.ID())
+	default:
+		f = fault.New(fault.GrantEnded, "grant %s expired at %s", g.ID(), time.UnixMicro(g.Until).UTC().Format(time.DateTime+"Z"))
+	}
+	return f.WithHint("ask again: trefoil access request %s", t.dataset)
+}
+
 // Lookup implements pggate.Desk.
 func (g *Gate) Lookup(user, database string) pggate.Credentials {
 	t := parseTarget(user, database)
 	c := pggate.Credentials{Salt: g.seed.salt(t.login, t.grant), Iterations: iterations}
-	for _, grant := range t.held(g.register.State(), g.now()) {
+	for _, grant := range t.known(g.register.State(), g.now()) {
 		keys, err := g.verifiers.of(g.seed.Secret(grant.Seq), c.Salt)
 		if err != nil {
 			g.log.Error("verifier", "err", err)
@@ -68,8 +99,7 @@ func (t target) choose(s *access.State, grant uint64, now int64) (g access.Grant
 			return g, "", fault.New(fault.Denied, "%s holds no such grant for dataset %q", t.login, t.dataset).
 				WithHint("trefoil access request %s", t.dataset)
 		}
-		return g, "", fault.New(fault.GrantEnded, "grant %s is not in force", record.ID('g', grant)).
-			WithHint("trefoil access request %s", t.dataset)
+		return g, "", t.ended(s, grant)
 	}
 	type option struct {
 		grant access.Grant

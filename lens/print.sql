@@ -47,11 +47,11 @@ WITH f AS (
 	FROM role r JOIN pg_catalog.pg_shdepend s ON s.refclassid = 'pg_catalog.pg_authid'::regclass AND s.refobjid = r.oid
 	WHERE NOT r.shared AND (s.deptype = 'a' OR s.deptype = 'o' AND r.rolname = (SELECT f.role FROM f)) GROUP BY r.rolname
 	UNION ALL
-	SELECT 'row security of ' || t.oid::regclass, concat_ws('|', t.relrowsecurity, t.relforcerowsecurity)
+	SELECT 'row security of ' || n.nspname || '.' || t.relname, concat_ws('|', t.relrowsecurity, t.relforcerowsecurity)
 	FROM (SELECT DISTINCT d.refobjid FROM view,
 		LATERAL (SELECT w.oid FROM pg_catalog.pg_rewrite w WHERE w.ev_class = view.oid OFFSET 0) w,
 		LATERAL (SELECT d.refobjid FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid <> view.oid OFFSET 0) d) d
-	JOIN pg_catalog.pg_class t ON t.oid = d.refobjid
+	JOIN pg_catalog.pg_class t ON t.oid = d.refobjid JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
 )
 SELECT f.role, f.schema, f.digest, f.print,
 	(SELECT jsonb_object_agg(i.name, left(encode(sha256(convert_to(coalesce(i.source, ''), 'UTF8')), 'hex'), 32)) FROM item i)

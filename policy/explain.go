@@ -143,6 +143,21 @@ func (r *Rules) explainNearest(f *Refusal, access string, in Input, env eval.Env
 		f.Detail = append(f.Detail, fmt.Sprintf("%s rule %s: %s", words, n.rule.ID, n.rule.Why),
 			"it also needs: "+strings.Join(n.lacks, "; "))
 	}
+	if in.Countries.Address != "" {
+		f.Detail = append(f.Detail, in.Countries.words())
+	}
+}
+
+// words shows the countries of an access for a person.
+func (c Countries) words() string {
+	s := fmt.Sprintf("countries: employer %s, employment %s", c.Employer, c.Employment)
+	if c.Address != "" {
+		s += ", address " + c.Address
+	}
+	if c.Device != "" {
+		s += ", device " + c.Device
+	}
+	return s
 }
 
 // label words an attribute that rules read. One without a label is shown by
@@ -210,15 +225,7 @@ func facts(in Input, read []path, env eval.Env) []string {
 		}
 	}
 	if countries {
-		c := in.Countries
-		s := fmt.Sprintf("countries: employer %s, employment %s", c.Employer, c.Employment)
-		if c.Address != "" {
-			s += ", address " + c.Address
-		}
-		if c.Device != "" {
-			s += ", device " + c.Device
-		}
-		out = append(out, s)
+		out = append(out, in.Countries.words())
 	}
 	return out
 }

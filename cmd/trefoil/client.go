@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/trefoil-dev/trefoil/access"
@@ -86,8 +87,20 @@ func (s *socket) open() (*client, error) {
 		}
 		path, serve = cfg.Socket(), shown([]string{"trefoil", "serve", "--config", s.Config})
 	}
+	// An instance that is just being started answers in a moment.
+	patience := time.Now().Add(2 * time.Second)
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", path)
+		for {
+			conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+			if err == nil || time.Now().After(patience) || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
+				return conn, err
+			}
+			select {
+			case <-time.After(50 * time.Millisecond):
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
 	}
 	return &client{base: "http://trefoil", serve: serve, http: &http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: callTimeout}}, nil
 }

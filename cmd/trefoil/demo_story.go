@@ -19,7 +19,10 @@ var requestID = regexp.MustCompile(`\br-[a-z2-7]+\b`)
 
 // story is told with real commands; each is checked.
 func (w *world) story(ctx context.Context) error {
-	w.env.printf("\nEverybody below has a shell with TREFOIL_LOGIN, TREFOIL_KEY, TREFOIL_CONFIG, PGPASSFILE and PGSSLROOTCERT set.\n")
+	w.env.printf(`
+Everybody below has a shell with their own TREFOIL_LOGIN, TREFOIL_KEY and PGPASSFILE, and TREFOIL_CONFIG, PGPORT, PGSSLMODE and PGSSLROOTCERT set.
+Loopback addresses stand for countries: 127.1.0.1 is the office in Dublin, 127.2.0.1 in Hamar, 127.9.0.1 abroad.
+`)
 	for _, chapter := range []func(context.Context) error{w.support, w.engineer, w.audit, w.tamper} {
 		if err := chapter(ctx); err != nil {
 			return err
@@ -115,13 +118,13 @@ func (w *world) audit(ctx context.Context) error {
 
 func (w *world) tamper(ctx context.Context) (err error) {
 	w.say("4. The log is whole. Then somebody edits an old entry, and verification names it.")
-	data := filepath.Join(w.instance(), "data")
-	verify := step{who: "overseer", command: []string{"trefoil", "log", "verify", "--dir", data}, want: []string{"is whole"}}
-	verify.command[4] = w.relative(data)
-	if _, err := w.do(ctx, verify); err != nil {
+	if err := w.allPublished(ctx); err != nil {
 		return err
 	}
-	if err := w.allPublished(ctx); err != nil {
+	data := filepath.Join(w.instance(), "data")
+	verify := step{who: "auditor", command: []string{"trefoil", "log", "verify", "--dir", data}, want: []string{"is whole"}}
+	verify.command[4] = w.relative(data)
+	if _, err := w.do(ctx, verify); err != nil {
 		return err
 	}
 	path, err := w.bundle()
@@ -190,8 +193,9 @@ Everything stays up until Ctrl-C. In another shell:
   trefoil access show g-…  --secret --passfile $PGPASSFILE
   psql "host=%s user=jonas~g-… dbname=clips"
 
-The stores themselves, as their administrator would reach them (PGPASSWORD is in the file superuser):
-  dublin-1 port %d, hamar port %d, below %s
+The store itself, as its administrator would reach it:
+
+  PGSSLMODE=disable PGPASSWORD=$(cat %s/dublin-1/superuser) psql "host=127.0.0.1 port=%d dbname=clips user=postgres"
 `, filepath.Dir(w.self), w.config(), w.key("jonas"), w.key("jonas"), filepath.Join(w.instance(), "keys", "tls.crt"), w.port,
-		offices["Dublin"], w.stores[0].Port, w.stores[1].Port, w.dir)
+		offices["Dublin"], w.dir, w.stores[0].Port)
 }

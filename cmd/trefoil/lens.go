@@ -77,7 +77,13 @@ func (c *planLensCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return p.Write(e.stdout, c.SQL)
+	if err := p.Write(e.stdout, c.SQL); err != nil {
+		return err
+	}
+	if len(p.Problems) > 0 {
+		return fault.New(fault.Denied, "nothing can be applied to store %s: %d problems, named above", c.Site, len(p.Problems))
+	}
+	return nil
 }
 
 type applyLensCmd struct {
@@ -186,5 +192,8 @@ func (c *dropLensCmd) Run(e *env) error {
 		return err
 	}
 	e.printf("store %s has no lenses of %s any more\n", store, ds.Name)
+	if !c.Unfence {
+		e.printf("its fence stays; lens drop --unfence gives PUBLIC back what it had\n")
+	}
 	return nil
 }

@@ -60,12 +60,13 @@ func Load(ctx context.Context, conn *pgx.Conn, o Options) error {
 	if err != nil {
 		return err
 	}
+	empty, keys := schemaParts()
 	tx, err := conn.Begin(ctx)
 	if err != nil {
 		return fmt.Errorf("loading clips: %w", err)
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
-	if err := exec(ctx, tx, `SET LOCAL maintenance_work_mem = '128MB'`, tablesSQL); err != nil {
+	if err := exec(ctx, tx, `SET LOCAL maintenance_work_mem = '128MB'`, empty); err != nil {
 		return err
 	}
 	for _, t := range tables {
@@ -73,7 +74,7 @@ func Load(ctx context.Context, conn *pgx.Conn, o Options) error {
 			return fmt.Errorf("loading clips, table %s: %w", t.name, err)
 		}
 	}
-	if err := exec(ctx, tx, keysSQL, `ANALYZE countries, users, devices, signins, videos, views, messages, orders`); err != nil {
+	if err := exec(ctx, tx, keys, `ANALYZE countries, users, devices, signins, videos, views, messages, orders`); err != nil {
 		return err
 	}
 	if err := tx.Commit(ctx); err != nil {
