@@ -195,12 +195,16 @@ func (x *Index) follow(ctx context.Context) error {
 func (x *Index) await(ctx context.Context, next uint64) error {
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
-	grown := make(chan error, 1)
-	go func() { grown <- x.opt.Log.Wait(waiting, next) }()
+	var failed error
+	grown := make(chan struct{})
+	go func() {
+		failed = x.opt.Log.Wait(waiting, next)
+		close(grown)
+	}()
 	select {
-	case err := <-grown:
-		if err != nil {
-			return err
+	case <-grown:
+		if failed != nil {
+			return failed
 		}
 		x.pause(ctx, gather)
 	case <-x.kick:
