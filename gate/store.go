@@ -25,11 +25,12 @@ const fenceAge = 5 * time.Second
 // PGStore is a Store over PostgreSQL. It logs in as trefoil_gate, a role that
 // can do nothing but open and close sessions.
 type PGStore struct {
-	gate  string
-	name  string
-	pool  *pgxpool.Pool
-	base  *pgconn.Config // of every session, but for user, password and settings
-	clock func() time.Time
+	gate   string
+	name   string
+	pool   *pgxpool.Pool
+	base   *pgconn.Config // of every session, but for user, password and settings
+	clock  func() time.Time
+	prints lens.Prints
 
 	mu     sync.Mutex
 	open   map[string]bool             // roles in use: not to be swept
@@ -69,7 +70,7 @@ func (p *PGStore) Check(ctx context.Context, ds *catalog.Dataset, name, scope st
 	if err := p.checkFence(ctx); err != nil {
 		return "", err
 	}
-	print, err := lens.Fingerprint(ctx, p.pool, ds.Name, name, scope)
+	print, err := p.prints.Check(ctx, p.pool, p.clock(), ds.Name, name, scope)
 	if err != nil {
 		return "", p.away(err)
 	}

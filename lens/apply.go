@@ -14,7 +14,9 @@ import (
 )
 
 // Apply does what the plan says in one transaction, and then drops the schemas
-// that nothing uses any more. It refuses (Conflict) when the plan has problems,
+// that nothing uses any more. When that transaction would take more than half of
+// the server's locks, as with a thousand tables, there is one for what all lenses
+// share and one for each lens, which is in force from then on. It refuses (Conflict) when the plan has problems,
 // when the store has changed since, when something reachable would be left of
 // PUBLIC's, and when it waits longer than two seconds for a lock: then the error
 // names who holds it. Applying an empty plan changes nothing.
@@ -37,6 +39,40 @@ func Apply(ctx context.Context, conn *pgx.Conn, p *Plan) error {
 const applyLock = 7166711042
 
 func apply(ctx context.Context, conn *pgx.Conn, p *Plan) error {
+	var locks int
+	err := conn.QueryRow(ctx, "SELECT current_setting('max_locks_per_transaction')::int * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int)").Scan(&locks)
+	if err != nil {
+		return err
+	}
+	for i, steps := range p.groups(locks / 2) {
+		if err := applyGroup(ctx, conn, p, steps, i == 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// groups divides the steps into transactions of at most so many locks where it
+// can: a lens is never divided.
+func (p *Plan) groups(locks int) [][]Step {
+	need := 0
+	for _, c := range p.Lenses {
+		need += 2 * len(c.Views) // the view and the table it reads
+	}
+	if need <= locks {
+		return [][]Step{p.Steps}
+	}
+	var out [][]Step
+	for i, s := range p.Steps {
+		if i == 0 || s.role != p.Steps[i-1].role {
+			out = append(out, nil)
+		}
+		out[len(out)-1] = append(out[len(out)-1], s)
+	}
+	return out
+}
+
+func applyGroup(ctx context.Context, conn *pgx.Conn, p *Plan, steps []Step, first bool) error {
 	tx, err := begin(ctx, conn, pgx.TxOptions{})
 	if err != nil {
 		return err
@@ -54,10 +90,12 @@ func apply(ctx context.Context, conn *pgx.Conn, p *Plan) error {
 			return fault.New(fault.Conflict, "the tables of dataset %s have changed since the plan was made", p.Dataset).WithHint("trefoil lens plan %s", p.Dataset)
 		}
 	}
-	for _, s := range p.Steps {
+	built := map[string]bool{}
+	for _, s := range steps {
 		if _, err := tx.Exec(ctx, s.SQL, pgx.QueryExecModeSimpleProtocol); err != nil {
 			return fmt.Errorf("%s: %s: %w", s.Section, firstLine(s.SQL), err)
 		}
+		built[s.role] = true
 	}
 	left, err := CheckFence(ctx, tx)
 	if err != nil {
@@ -70,34 +108,39 @@ func apply(ctx context.Context, conn *pgx.Conn, p *Plan) error {
 		}
 		return e
 	}
-	if err := storePrints(ctx, tx, p.Dataset); err != nil {
+	if err := storePrints(ctx, tx, p, built, first); err != nil {
 		return err
 	}
 	return tx.Commit(ctx)
 }
 
-// storePrints writes down what stands now, for the lenses of the dataset, and
-// for those of others the part that all share.
-func storePrints(ctx context.Context, tx pgx.Tx, dataset string) error {
-	rows, err := tx.Query(ctx, "SELECT dataset, lens, scope FROM trefoil.lens WHERE in_force ORDER BY 1, 2, 3")
+// storePrints writes down what stands now: of the lenses just built all of it
+// and, with others, of every lens the part that lenses share, which the steps
+// may have renewed.
+func storePrints(ctx context.Context, tx pgx.Tx, plan *Plan, built map[string]bool, others bool) error {
+	rows, err := tx.Query(ctx, "SELECT dataset, lens, scope, role FROM trefoil.lens WHERE in_force ORDER BY 1, 2, 3")
 	if err != nil {
 		return err
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (l [3]string, err error) {
-		err = row.Scan(&l[0], &l[1], &l[2])
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (l [4]string, err error) {
+		err = row.Scan(&l[0], &l[1], &l[2], &l[3])
 		return l, err
 	})
 	if err != nil {
 		return err
 	}
 	for _, l := range list {
+		if !built[l[3]] && !others {
+			continue
+		}
 		p, applied, err := readPrint(ctx, tx, l[0], l[1], l[2])
 		if err != nil {
 			return err
 		}
-		if l[0] != dataset {
+		if !built[l[3]] {
+			viewer := l[0] == plan.Dataset
 			for item, digest := range p.Items {
-				if shared(item) {
+				if shared(item) || viewer && strings.HasSuffix(item, " "+plan.viewer) {
 					applied[item] = digest
 				}
 			}
@@ -189,7 +232,13 @@ func Release(ctx context.Context, conn *pgx.Conn, ds *catalog.Dataset, table str
 // named adds who holds the lock to an error about waiting for one.
 func named(ctx context.Context, conn *pgx.Conn, ds *catalog.Dataset, err error) error {
 	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || pg.Code != "55P03" {
+	switch {
+	case !errors.As(err, &pg):
+		return err
+	case pg.Code == "53200" && strings.Contains(pg.Message, "shared memory"):
+		return fault.New(fault.Conflict, "the server has too few locks for the tables of dataset %s: %w", ds.Name, err).
+			WithHint("raise max_locks_per_transaction, and restart the server")
+	case pg.Code != "55P03":
 		return err
 	}
 	e := fault.New(fault.Conflict, "another session holds a lock on tables of dataset %s; nothing was changed: %w", ds.Name, err)

@@ -180,6 +180,8 @@ func (b *builder) viewerGrants(ctx context.Context) error {
 func (b *builder) lens(ctx context.Context, c *Compiled, list []standing) error {
 	b.section = "lens " + c.Lens + "/" + c.Scope
 	role := "trefoil_l_" + strings.Join([]string{c.Dataset, c.Lens, c.Scope, tag(c.Digest, b.plan.Database)}, "_")
+	b.role = role
+	defer func() { b.role = "" }()
 	known := false
 	for _, s := range list {
 		known = known || s.schema == c.Schema
@@ -208,10 +210,9 @@ func (b *builder) lens(ctx context.Context, c *Compiled, list []standing) error 
 			with = " WITH (security_barrier)"
 		}
 		name := ident(c.Schema, v.Table)
-		b.step("CREATE VIEW %s%s AS\n%s%s", name, with, described(v), v.SQL)
-		b.step("ALTER VIEW %s OWNER TO %s", name, ident(b.plan.viewer))
-		b.step("GRANT SELECT ON TABLE %s TO %s", name, ident(role))
+		b.step("CREATE VIEW %s%s AS\n%s%s;\nALTER VIEW %s OWNER TO %s", name, with, described(v), v.SQL, name, ident(b.plan.viewer))
 	}
+	b.step("GRANT SELECT ON ALL TABLES IN SCHEMA %s TO %s", ident(c.Schema), ident(role))
 	b.step("GRANT USAGE ON SCHEMA %s TO %s", ident(c.Schema), ident(role))
 	b.step("GRANT CONNECT ON DATABASE %s TO %s", ident(b.plan.Database), ident(role))
 	b.step("UPDATE trefoil.lens SET in_force = false WHERE dataset = %s AND lens = %s AND scope = %s AND in_force",

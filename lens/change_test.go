@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/trefoil-dev/trefoil/catalog"
 	"github.com/trefoil-dev/trefoil/internal/fault"
@@ -16,6 +17,12 @@ func TestFingerprintNamesWhatChanged(t *testing.T) {
 	p, err := Fingerprint(ctx, gate, "clips", Masked, Case)
 	if err != nil {
 		t.Fatal(err)
+	}
+	var prints Prints // as a gate asks, which reads it all only when a stamp changed
+	now := time.Unix(0, 0)
+	check := func() error {
+		_, err := prints.Check(ctx, gate, now, "clips", Masked, Case)
+		return err
 	}
 	compiled, problems, err := Compile(ctx, gate, s.ds)
 	if c := Find(compiled, Masked, Case); err != nil || len(problems) > 0 || p.Digest != c.Digest || p.Schema != c.Schema {
@@ -34,7 +41,11 @@ func TestFingerprintNamesWhatChanged(t *testing.T) {
 		{"ALTER FUNCTION trefoil.session_open SECURITY INVOKER", "", "function trefoil.session_open(text,bigint,text,text,text,bigint,text,text[],text[],bytea,bytea) was changed"},
 		{"GRANT SELECT ON trefoil.pad TO trefoil_gate", "", "table trefoil.pad was changed"},
 		{"CREATE FUNCTION trefoil.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'", "DROP FUNCTION trefoil.mine()", "function trefoil.mine() was added"},
-		{"ALTER TABLE users ENABLE ROW LEVEL SECURITY", "ALTER TABLE users DISABLE ROW LEVEL SECURITY", "row security of users was changed"},
+		{"CREATE POLICY p ON users; ALTER TABLE users ENABLE ROW LEVEL SECURITY", "ALTER TABLE users DISABLE ROW LEVEL SECURITY; DROP POLICY p ON users", "row security of users was changed"},
+		{"GRANT SELECT (email) ON public.users TO ROLE", "REVOKE SELECT (email) ON public.users FROM ROLE", "privileges of ROLE was changed"},
+		{"CREATE ROLE insider IN ROLE trefoil_owner", "DROP ROLE insider", "role trefoil_owner was changed"},
+		{"ALTER ROLE trefoil_gate SET work_mem TO '1MB'", "ALTER ROLE trefoil_gate RESET work_mem", "role trefoil_gate was changed"},
+		{"CREATE RULE more AS ON INSERT TO SCHEMA.users DO INSTEAD NOTHING", "", "view users was changed"},
 	} {
 		p, _, err := readPrint(ctx, s.admin, "clips", Masked, Case)
 		if err != nil {
@@ -42,7 +53,7 @@ func TestFingerprintNamesWhatChanged(t *testing.T) {
 		}
 		r := strings.NewReplacer("SCHEMA.", p.Schema+".", "ROLE ROLE", "ROLE "+p.Role, "TO ROLE", "TO "+p.Role, "FROM ROLE", "FROM "+p.Role, "of ROLE", "of "+p.Role, "role ROLE", "role "+p.Role)
 		s.exec(r.Replace(c.change))
-		_, err = Fingerprint(ctx, gate, "clips", Masked, Case)
+		err = check()
 		var e *fault.Error
 		if !errors.As(err, &e) || e.Kind != fault.Conflict || !contains(e.Detail, strings.NewReplacer("row security of users", "row security of public.users").Replace(r.Replace(c.want))) && !contains(e.Detail, r.Replace(c.want)) {
 			t.Errorf("%s: error = %v; want %s", c.change, err, r.Replace(c.want))
@@ -54,9 +65,17 @@ func TestFingerprintNamesWhatChanged(t *testing.T) {
 		} else if err := Apply(ctx, s.admin, plan); err != nil {
 			t.Errorf("%s: repairing: %v", c.change, err)
 		}
-		if _, err := Fingerprint(ctx, gate, "clips", Masked, Case); err != nil {
-			t.Fatalf("%s: after it was put right: %v", c.change, err)
+		for range 2 { // the whole, and the stamp alone
+			if err := check(); err != nil {
+				t.Fatalf("%s: after it was put right: %v", c.change, err)
+			}
 		}
+	}
+	// What the stamp leaves out is found within a minute.
+	s.exec("GRANT UPDATE ON public.users TO " + ident(s.plan().viewer))
+	now = now.Add(printAge)
+	if err := check(); err == nil || !strings.Contains(err.Error(), "privileges of trefoil_v_clips") {
+		t.Errorf("what the views' owner may do: %v", err)
 	}
 	if _, err := Fingerprint(ctx, gate, "clips", "raw", Case); !errors.As(err, new(*fault.Error)) {
 		t.Errorf("a lens that does not exist: %v", err)
@@ -129,6 +148,46 @@ func TestApplyNamesWhoBlocks(t *testing.T) {
 	want(t, rows(t, s.admin, "SELECT count(*) FROM pg_namespace WHERE nspname = 'trefoil'"), "0")
 	other()
 	s.apply()
+}
+
+// A catalogue too large for one transaction is applied lens by lens.
+func TestApplyLensByLens(t *testing.T) {
+	s := newStore(t, few)
+	inGroups := func() {
+		t.Helper()
+		p := s.plan()
+		groups := p.groups(1)
+		if len(groups) != 7 {
+			t.Fatalf("%d transactions, want one for what is shared and one for each of six lenses", len(groups))
+		}
+		for i, steps := range groups {
+			if err := applyGroup(ctx, s.admin, p, steps, i == 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if p := s.plan(); !p.Empty() || len(p.Drift) > 0 {
+			t.Errorf("afterwards there is something to do: %v, drift %v", p.Steps, p.Drift)
+		}
+	}
+	inGroups()
+	gate := s.gate()
+	_, c := s.session(gate, Bulk)
+	want(t, rows(t, c, "SELECT count(*) FROM users"), "3")
+	s.exec("ALTER TABLE users ADD nickname text")
+	users := s.ds.Table("users")
+	users.Columns = append(users.Columns, catalog.Column{Name: "nickname", Category: catalog.Identity, Mask: catalog.Hide, Clear: true})
+	p := s.plan()
+	if err := applyGroup(ctx, s.admin, p, p.groups(1)[0], true); err != nil { // and then the operator's machine fails
+		t.Fatal(err)
+	}
+	if _, err := Fingerprint(ctx, gate, "clips", Masked, Bulk); err != nil {
+		t.Errorf("the lenses in force, half way: %v", err)
+	}
+	if err := Apply(ctx, s.admin, s.plan()); err != nil {
+		t.Fatal(err)
+	}
+	_, c = s.session(gate, Bulk)
+	want(t, rows(t, c, "SELECT nickname FROM users WHERE id = 1"), "NULL")
 }
 
 // as2 leaves a transaction open in which sql was run; the result ends it.

@@ -27,6 +27,7 @@ type Options struct {
 type Step struct {
 	Section string // roles, fence, schema trefoil, lens …
 	SQL     string
+	role    string // of the lens it builds, empty for what all share
 }
 
 // Plan is what Apply would do to one store for one dataset, and why.
@@ -80,13 +81,9 @@ func begin(ctx context.Context, conn *pgx.Conn, o pgx.TxOptions) (pgx.Tx, error)
 func newPlan(ctx context.Context, q Querier, ds *catalog.Dataset, o Options) (*Plan, error) {
 	p := &Plan{Dataset: ds.Name, ds: ds}
 	b := &builder{q: q, plan: p, ds: ds}
-	for _, step := range []func(context.Context) error{b.server, b.catalogue, b.roles, b.fence, b.schema, b.lenses} {
+	password := func(ctx context.Context) error { return b.gatePassword(ctx, o.GateVerifier) }
+	for _, step := range []func(context.Context) error{b.server, b.catalogue, b.roles, password, b.fence, b.schema, b.lenses} {
 		if err := step(ctx); err != nil {
-			return nil, err
-		}
-	}
-	if o.GateVerifier != "" {
-		if err := b.gatePassword(ctx, o.GateVerifier); err != nil {
 			return nil, err
 		}
 	}
@@ -99,11 +96,12 @@ type builder struct {
 	plan    *Plan
 	ds      *catalog.Dataset
 	section string
-	rebuild bool // the schema trefoil is made or renewed
+	role    string // of the lens that is being built
+	rebuild bool   // the schema trefoil is made or renewed
 }
 
 func (b *builder) step(format string, args ...any) {
-	b.plan.Steps = append(b.plan.Steps, Step{b.section, fmt.Sprintf(format, args...)})
+	b.plan.Steps = append(b.plan.Steps, Step{b.section, fmt.Sprintf(format, args...), b.role})
 }
 
 // server looks at what every other step depends on.
@@ -276,7 +274,9 @@ func (b *builder) schema(ctx context.Context) error {
 }
 
 func (b *builder) gatePassword(ctx context.Context, verifier string) error {
-	b.section = "roles"
+	if verifier == "" {
+		return nil
+	}
 	var same bool
 	err := b.q.QueryRow(ctx, "SELECT coalesce((SELECT rolpassword = $1 FROM pg_authid WHERE rolname = 'trefoil_gate'), false)", verifier).Scan(&same)
 	if err == nil && !same {

@@ -112,7 +112,7 @@ func storeFault(err error, doing string) error {
 	case errors.As(err, &pg) && pg.Code == "55000":
 		return &fault.Error{Kind: fault.Conflict, Message: pg.Message, Cause: err}
 	case errors.As(err, &pg) && pg.Code[:2] == "22":
-		return &fault.Error{Kind: fault.BadInput, Message: doing + ": a key of the case does not fit the store's key column, or another argument is not legal", Hint: "make a new request that names people by keys as the store has them", Cause: err}
+		return &fault.Error{Kind: fault.BadInput, Message: doing + ": a key of the case does not fit the store's key column, or another argument is not legal", Hint: "make a new request that names people by keys as the store has them"} // no cause: it would quote the key
 	case errors.As(err, &pg):
 		return fault.New(fault.Internal, "%s in the store failed: %w", doing, err)
 	}
