@@ -162,7 +162,7 @@ func TestClients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// One sentence for all, so that nobody can find out who or what there is.
+	// One sentence for both, so that nobody can find out who there is.
 	unknown := []string{"FATAL:  authentication failed\n", "HINT:  connect with user=LOGIN or user=LOGIN~GRANT"}
 	for _, c := range []struct {
 		name, more string
@@ -172,7 +172,7 @@ func TestClients(t *testing.T) {
 		{"without TLS", "sslmode=disable", nil, []string{"connections without TLS are not served", "HINT:  connect with sslmode=verify-full"}},
 		{"wrong password", "password=x", nil, unknown},
 		{"unknown person", "user=nobody", nil, unknown},
-		{"unknown dataset", "dbname=nothing", nil, unknown},
+		{"unknown dataset", "dbname=nothing", nil, []string{`is for dataset clips, not "nothing"`, "HINT:  dbname=clips.SITE"}},
 		{"unknown site", "dbname=clips.nowhere", nil, []string{`does not reach dataset clips at "nowhere"`, "HINT:  its sites are dublin-1, hamar"}},
 		{"options", "options='-c role=postgres'", nil, []string{`command-line options are not served`, "HINT:  "}},
 		{"another certificate than expected", "sslrootcert=" + newInstance(t).path("keys/tls.crt"), nil, []string{"certificate verify failed"}},
