@@ -32,15 +32,20 @@ func (c *compiler) columns(t *catalog.Table, branch int) (list string, columns [
 			c.problem("%s", wrong)
 			continue
 		}
-		col.After = after
 		if narrower := cc.Shown(c.level + 1); minors && narrower != col.Mask {
 			y, other, _ := c.shown(t, sc, cc.Mask, narrower)
-			if other != after { // such as the length of a JSON document: a column has one type
+			switch {
+			case family(other) == "text" && family(after) == "text":
+				after = "text" // what CASE makes of two kinds of text
+			case other != after: // such as the length of a JSON document: a column has one type
 				y, narrower = "NULL::"+after, catalog.Hide
 			}
 			x = "CASE WHEN " + c.minor(t, "t") + " THEN " + y + " ELSE " + x + " END"
 			col.Minor = narrower
+		} else if x == "t."+ident(sc.name) {
+			after = sc.before // with its modifier, such as (40)
 		}
+		col.After = after
 		parts, columns = append(parts, x+" AS "+ident(sc.name)), append(columns, col)
 	}
 	return strings.Join(parts, ", "), columns

@@ -18,6 +18,9 @@ import (
 //	coordinate  to one decimal, some 11 km; outside ±360 NULL
 //	text        [up to 40 characters]: the length, rounded up to ten
 //
+// The length of JSON, XML and bytea is a text too. An array of what a mask fits
+// is masked element by element.
+//
 // An empty text stays empty. Raw values are never cast, since the error of a
 // cast quotes them. Where plain string functions do, no regular expression is
 // used: one costs a microsecond or two a value, which a list of ten rows would
@@ -36,10 +39,15 @@ func maskSQL(m catalog.Mask, x, typ string) (expr, after string, ok bool) {
 	}
 	family := family(typ)
 	f := masks[m][family]
+	if element, ok := strings.CutSuffix(typ, "[]"); ok && f == nil {
+		e, after, fits := maskSQL(m, "u.e", element)
+		// ARRAY gives {} for an empty one; one of several dimensions becomes flat.
+		return "CASE WHEN " + x + " IS NOT NULL THEN ARRAY(SELECT " + e + " FROM unnest(" + x + ") WITH ORDINALITY u(e, o) ORDER BY u.o) END", after + "[]", fits
+	}
 	if f == nil {
 		return "", "", false
 	}
-	if family == "text" {
+	if family == "text" || m == catalog.Length {
 		typ = "text"
 	}
 	return f(x), typ, true
@@ -77,9 +85,15 @@ var masks = map[catalog.Mask]map[string]maskFunc{
 		return "CASE WHEN " + x + " = '' THEN '' WHEN strpos(" + x + ", ' ') = 0 THEN left(" + x + ", 1) || '.' ELSE left(" + x +
 			", 1) || '. ' || left(split_part(" + x + ", ' ', -1), 1) || '.' END"
 	}},
-	catalog.Length: {"text": func(x string) string {
-		return "CASE WHEN " + x + " = '' THEN '' ELSE '[up to ' || (char_length(" + x + ") + 9) / 10 * 10 || ' characters]' END"
-	}},
+	catalog.Length: {
+		"text": func(x string) string {
+			return "CASE WHEN " + x + " = '' THEN '' ELSE " + upTo("char_length("+x+")", "characters") + " END"
+		},
+		"json":  func(x string) string { return upTo("char_length("+x+"::text)", "characters") },
+		"jsonb": func(x string) string { return upTo("char_length("+x+"::text)", "characters") },
+		"xml":   func(x string) string { return upTo("char_length("+x+"::text)", "characters") },
+		"bytea": func(x string) string { return upTo("octet_length("+x+")", "bytes") },
+	},
 	catalog.IP: {
 		"inet": func(x string) string { return network(x) + "::inet" },
 		"cidr": func(x string) string { return network(x + "::inet") },
@@ -114,6 +128,10 @@ var masks = map[catalog.Mask]map[string]maskFunc{
 			return within(lat, within(lon, "point("+coarse(lat)+", "+coarse(lon)+")"))
 		},
 	},
+}
+
+func upTo(length, unit string) string {
+	return "'[up to ' || (" + length + " + 9) / 10 * 10 || ' " + unit + "]'"
 }
 
 func network(x string) string {

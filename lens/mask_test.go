@@ -59,6 +59,12 @@ func TestMasks(t *testing.T) {
 		{catalog.Coarse, "real", [][2]string{{"59.91273", "59.9"}, {"'NaN'", "NULL"}, {"3e38", "NULL"}}},
 		{catalog.Coarse, "numeric(9,6)", [][2]string{{"59.95", "60.0"}, {"NULL", "NULL"}, {"'NaN'", "NULL"}}},
 		{catalog.Coarse, "point", [][2]string{{"'(59.91,10.75)'", "(59.9,10.8)"}, {"NULL", "NULL"}, {"'(1e300,0)'", "NULL"}}},
+		{catalog.Length, "jsonb", [][2]string{{`'{"a": 1}'`, "[up to 10 characters]"}, {"'[]'", "[up to 10 characters]"}, {"NULL", "NULL"}, {"'null'", "[up to 10 characters]"}}},
+		{catalog.Length, "bytea", [][2]string{{"'\\x00ff'", "[up to 10 bytes]"}, {"''", "[up to 0 bytes]"}, {"NULL", "NULL"}}},
+		{catalog.Email, "text[]", [][2]string{
+			{"'{a@x.no,b@y.no}'", "{a***@***,b***@***}"}, {"'{}'", "{}"}, {"NULL", "NULL"}, {"'{NULL,c@z.no}'", "{NULL,c***@***}"}, {"'{{a@x.no},{b@y.no}}'", "{a***@***,b***@***}"},
+		}},
+		{catalog.IP, "inet[]", [][2]string{{"'{203.0.113.77,::1}'", "{203.0.113.0/24,::/48}"}}},
 		{catalog.Hide, "integer", [][2]string{{"7", "NULL"}, {"NULL", "NULL"}}},
 		{catalog.Keep, "integer", [][2]string{{"7", "7"}, {"NULL", "NULL"}}},
 	} {
@@ -81,7 +87,7 @@ func TestMasks(t *testing.T) {
 	for _, c := range []struct {
 		mask catalog.Mask
 		typ  string
-	}{{catalog.Email, "jsonb"}, {catalog.IP, "bigint"}, {catalog.Year, "integer"}, {catalog.Coarse, "text"}, {catalog.Length, "bytea"}} {
+	}{{catalog.Email, "jsonb"}, {catalog.IP, "bigint"}, {catalog.Year, "integer"}, {catalog.Coarse, "text"}, {catalog.Length, "integer"}, {catalog.Email, "integer[]"}} {
 		if _, _, ok := maskSQL(c.mask, "t.x", c.typ); ok {
 			t.Errorf("%s over %s is accepted", c.mask, c.typ)
 		}

@@ -118,8 +118,16 @@ func (s *store) readShape(ctx context.Context, q Querier, schema string) error {
 	return nil
 }
 
-// indexed tells whether an index of the table begins with the columns, in any order.
+// indexed tells whether an index of the table begins with the columns, in any
+// order, and serves a look-up by keys. Those of citext and character do not: the
+// views compare such columns as text.
 func (s *store) indexed(table string, columns []string) bool {
+	for _, name := range columns {
+		c, ok := s.column(table, name)
+		if shown, cast, fits := s.shownType(c.typ); ok && fits && (shown == "character" || cast && s.base(c.typ).schema != "pg_catalog") {
+			return false
+		}
+	}
 	for _, i := range s.indexes[table] {
 		if len(i) < len(columns) {
 			continue
@@ -172,6 +180,15 @@ func (s *store) shownType(oid uint32) (name string, cast, ok bool) {
 		return name, true, ok
 	}
 	return "", false, false
+}
+
+// base is the type that a domain, or a domain over one, stands for.
+func (s *store) base(oid uint32) storeType {
+	t := s.types[oid]
+	for t.kind == "d" {
+		t = s.types[t.baseOID]
+	}
+	return t
 }
 
 // keyType gives the column of trefoil.scope that holds keys of a shown type,
