@@ -276,6 +276,14 @@ func TestSignedDocumentsCannotBeBent(t *testing.T) {
 			d.Subjects = []string{}
 			return o.sign("jonas", record.RequestNamespace, d)
 		}, fault.BadInput},
+		"undeclared purpose": {func(d *record.SignedRequest) access.Signed {
+			d.Purpose = "aoife-brennan"
+			return o.sign("jonas", record.RequestNamespace, d)
+		}, fault.BadInput},
+		"case with an escape": {func(d *record.SignedRequest) access.Signed {
+			d.Case = "1\x1b[31m"
+			return o.sign("jonas", record.RequestNamespace, d)
+		}, fault.BadInput},
 		"unknown dataset": {func(d *record.SignedRequest) access.Signed {
 			d.Dataset = "films"
 			return o.sign("jonas", record.RequestNamespace, d)
@@ -425,5 +433,86 @@ func TestADutyThatNobodyCanFulfilDenies(t *testing.T) {
 	_, err = o.Admit(context.Background(), access.Attempt{Login: "jonas", Grant: granted.Grant.Seq, Site: "dublin-1", From: dublin})
 	if kindOf(err) != fault.Denied || !strings.Contains(err.Error(), "there is no overseer") {
 		t.Errorf("login: %v", err)
+	}
+}
+
+func TestAnApprovalIsForTheRequestThatWasSigned(t *testing.T) {
+	o := newOffice(t)
+	one, two := o.request("viktor", "audit"), o.request("viktor", "audit")
+	doc := record.SignedApproval{Format: record.ApprovalFormat, Origin: origin, Login: "astrid", Verdict: "approve", Object: two.Request.Seq,
+		Digest: one.Request.Digest, Time: o.log.clock().UnixMicro(), Nonce: access.NewNonce()}
+	if _, err := o.Verdict(context.Background(), record.Actor{}, o.sign("astrid", record.ApprovalNamespace, doc)); kindOf(err) != fault.NotFound {
+		t.Errorf("an approval of one request counted for another: %v", err)
+	}
+}
+
+func TestAGrantIsItsHoldersAlone(t *testing.T) {
+	o := newOffice(t)
+	g := o.request("jonas", "support").Grant
+	a := access.Attempt{Login: "diana", Database: "clips.dublin-1", Grant: g.Seq, Site: "dublin-1", From: dublin}
+	if _, err := o.Admit(context.Background(), a); kindOf(err) != fault.GrantEnded {
+		t.Errorf("diana with jonas's grant: %v", err)
+	}
+}
+
+// publish puts the example in force with one source changed.
+func (o *office) publish(kind, old, new string) {
+	o.t.Helper()
+	sources := examples(o.t)
+	for i := range sources {
+		if sources[i].Kind == kind {
+			changed := strings.Replace(sources[i].Text, old, new, 1)
+			if changed == sources[i].Text {
+				o.t.Fatalf("%s does not hold %q", kind, old)
+			}
+			sources[i].Text = changed
+		}
+	}
+	if _, _, err := o.Publish(context.Background(), record.Actor{}, sources); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+func TestChangedRulesEndWhatTheyNoLongerPermit(t *testing.T) {
+	o := newOffice(t)
+	g := o.request("jonas", "support").Grant
+	a := access.Attempt{Login: "jonas", Database: "clips.hamar", Grant: g.Seq, Site: "hamar", From: dublin}
+	if _, err := o.Admit(context.Background(), a); err != nil {
+		t.Fatal(err)
+	}
+	o.publish("catalogue", "sites: [dublin-1, hamar]", "sites: [dublin-1]") // the dataset leaves a site its zone keeps
+	if why := o.State().Still(a, o.log.clock().UnixMicro()); why == nil {
+		t.Error("a session goes on at a site its dataset has left")
+	}
+	if _, err := o.Admit(context.Background(), a); err == nil {
+		t.Error("a login reaches a site its dataset has left")
+	}
+}
+
+func TestWhoHasLeftHasNoSay(t *testing.T) {
+	o := newOffice(t)
+	asked := o.request("viktor", "audit")
+	o.publish("directory", "  diana:\n    {name: Diana Kovač, employer: clips-ie, country: IE, department: internal-audit, manager: eva}\n  viktor:\n    {name: Viktor Moen, employer: clips-ie, country: IE, department: internal-audit, manager: diana}",
+		"  viktor:\n    {name: Viktor Moen, employer: clips-ie, country: IE, department: internal-audit, manager: eva}")
+	if _, err := o.verdict("diana", "deny", asked.Request.Seq); err == nil {
+		t.Error("somebody who is not in the directory denied a request")
+	}
+}
+
+func TestReplayIsFold(t *testing.T) {
+	o := newOffice(t)
+	o.story()
+	var folded, replayed access.State
+	for _, e := range o.log.entries {
+		var err error
+		if folded, err = access.Fold(folded, e); err != nil {
+			t.Fatal(err)
+		}
+		if err = access.Replay(&replayed, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !reflect.DeepEqual(folded.Grants, replayed.Grants) || !reflect.DeepEqual(folded.Requests, replayed.Requests) || folded.N != replayed.N {
+		t.Error("replaying a log gives another state than folding it")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/trefoil-dev/trefoil/internal/fault"
@@ -75,7 +76,7 @@ func (s *State) checkRequest(doc *record.SignedRequest) error {
 	case doc.Format != record.RequestFormat:
 		return fault.New(fault.BadInput, "the document's format is %q, not %q", doc.Format, record.RequestFormat)
 	case !slices.Contains(policy.Lenses(), doc.Lens):
-		return fault.New(fault.BadInput, "there is no lens %q", doc.Lens).WithHint("lenses are %v", policy.Lenses())
+		return fault.New(fault.BadInput, "there is no lens %q", doc.Lens).WithHint("lenses are %s", strings.Join(policy.Lenses(), ", "))
 	case doc.Scope != "case" && doc.Scope != "bulk":
 		return fault.New(fault.BadInput, "there is no scope %q: it is case or bulk", doc.Scope)
 	case doc.Scope == "case" && len(doc.Subjects) == 0:
@@ -84,10 +85,10 @@ func (s *State) checkRequest(doc *record.SignedRequest) error {
 		return fault.New(fault.BadInput, "scope bulk names nobody").WithHint("leave out --subject, or ask for --scope case")
 	case len(doc.Subjects) > MaxSubjects:
 		return fault.New(fault.TooLarge, "a case names at most %d people", MaxSubjects)
-	case !record.IsName(doc.Purpose):
-		return fault.New(fault.BadInput, "purpose %q is not a code of a-z, 0-9 and hyphens", doc.Purpose)
-	case len(doc.Case) > 64:
-		return fault.New(fault.BadInput, "the case reference is longer than 64 bytes")
+	case !slices.Contains(s.Rules.Catalog.Purposes, doc.Purpose):
+		return fault.New(fault.BadInput, "no purpose %q is declared in the rules", doc.Purpose).WithHint("purposes are %s", strings.Join(s.Rules.Catalog.Purposes, ", "))
+	case len(doc.Case) > 64 || !plainText(doc.Case) || strings.ContainsAny(doc.Case, "\t\r\n"):
+		return fault.New(fault.BadInput, "the case reference is longer than 64 bytes or not one line of plain text")
 	case doc.Seconds <= 0 || doc.Seconds > int64(maxGrant/time.Second):
 		return fault.New(fault.BadInput, "a grant lasts from one second to %d days", maxGrant/(24*time.Hour))
 	}
@@ -129,7 +130,7 @@ func (r *Register) verdict(actor record.Actor, signed Signed) (Outcome, error) {
 		return Outcome{}, err
 	}
 	actor.Login = doc.Login
-	if doc.Verdict == "revoke" {
+	if doc.Verdict == "revoke" && doc.Format == record.ApprovalFormat {
 		ref, err := r.revoke(actor, doc.Object, key.Fingerprint, &signed)
 		return Outcome{Entry: ref.Seq}, err
 	}

@@ -48,7 +48,11 @@ func (s *State) Question(r *Request, site string, from netip.Addr, now int64) (p
 		q.Categories = append(q.Categories, string(c))
 	}
 	if site != "" {
-		q.SiteCountry = zone.Site(site).Country
+		at := ds.Site(site)
+		if at == nil {
+			return policy.Input{}, fault.New(fault.NotFound, "dataset %s is not at site %q any more", ds.Name, site).WithHint("trefoil access list shows your grants")
+		}
+		q.SiteCountry = at.Country
 	}
 	for _, c := range r.Approvals {
 		q.Approvals = append(q.Approvals, policy.Consent{By: c.Login, Seq: c.Seq})

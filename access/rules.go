@@ -69,5 +69,8 @@ func LoadRules(sources []record.Source) (*Rules, error) {
 			return nil, err
 		}
 	}
+	if len(r.Catalog.Purposes) == 0 {
+		return nil, fault.New(fault.BadInput, "%s declares no purposes", r.Catalog.Name).WithHint("purposes: [support, …] at its top")
+	}
 	return r, nil
 }

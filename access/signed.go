@@ -46,6 +46,12 @@ func open(s *State, doc Signed, namespace string, v any, login *string) (Key, er
 	if err := record.ParseCanonical(doc.Document, v); err != nil {
 		return Key{}, fault.New(fault.BadInput, "the signed document does not read: %w", err)
 	}
+	if s.Rules == nil {
+		return Key{}, errNoRules()
+	}
+	if _, err := s.Rules.Facts.Directory.Person(*login); err != nil { // whoever has left has no say any more
+		return Key{}, err
+	}
 	for _, k := range s.Keys[*login] {
 		pub, _, _, _, err := ssh.ParseAuthorizedKey([]byte(k.Authorized))
 		if err == nil && identity.Verify(pub, namespace, doc.Document, doc.Signature) == nil {

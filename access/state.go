@@ -17,6 +17,7 @@ type State struct {
 	Requests map[uint64]Request
 	Grants   map[uint64]Grant
 	seen     map[string]bool // digests of signed requests, against replay
+	own      bool            // the maps are this state's alone and may be changed
 }
 
 // Key is a person's enrolled SSH key.
@@ -86,7 +87,18 @@ func Bears(k record.Kind) bool {
 
 // Fold gives the state after e, which must be entry s.N. It reads the parts
 // 'actor' and 'decision' alone. An error means that the log contradicts itself.
-func Fold(s State, e record.Entry) (State, error) {
+func Fold(s State, e record.Entry) (State, error) { return s.next(e, fold) }
+
+// Replay is Fold for whoever reads a whole log: it changes s, which nobody else
+// may hold.
+func Replay(s *State, e record.Entry) (err error) {
+	s.own = true
+	*s, err = s.next(e, fold)
+	s.own = false
+	return err
+}
+
+func (s State) next(e record.Entry, fold func(State, record.Entry) (State, error)) (State, error) {
 	if e.Seq != s.N {
 		return s, fmt.Errorf("entry %d was folded into the state as of %d", e.Seq, s.N)
 	}
@@ -118,12 +130,12 @@ func fold(s State, e record.Entry) (State, error) {
 	case record.KindEnrol:
 		b, err := body[record.Enrol](e)
 		key := Key{Seq: e.Seq, Authorized: b.Key, Fingerprint: b.Fingerprint}
-		s.Keys = with(s.Keys, b.Login, append(slices.Clone(s.Keys[b.Login]), key))
+		s.Keys = with(s.own, s.Keys, b.Login, append(slices.Clone(s.Keys[b.Login]), key))
 		return s, err
 	case record.KindRequest:
 		b, err := body[record.Request](e)
-		s.Requests = with(s.Requests, e.Seq, Request{Seq: e.Seq, Time: e.Time, Request: b})
-		s.seen = with(s.seen, b.Digest, true)
+		s.Requests = with(s.own, s.Requests, e.Seq, Request{Seq: e.Seq, Time: e.Time, Request: b})
+		s.seen = with(s.own, s.seen, b.Digest, true)
 		return s, err
 	case record.KindApproval, record.KindDenial:
 		return foldVerdict(s, e)
@@ -138,7 +150,7 @@ func fold(s State, e record.Entry) (State, error) {
 		if g.Ended == 0 {
 			g.Ended = e.Seq
 		}
-		s.Grants = with(s.Grants, b.Grant, g)
+		s.Grants = with(s.own, s.Grants, b.Grant, g)
 		return s, err
 	}
 	return s, nil
@@ -158,7 +170,7 @@ func foldVerdict(s State, e record.Entry) (State, error) {
 	} else {
 		r.Approvals = append(slices.Clone(r.Approvals), Consent{Login: b.Login, Seq: e.Seq})
 	}
-	s.Requests = with(s.Requests, r.Seq, r)
+	s.Requests = with(s.own, s.Requests, r.Seq, r)
 	return s, nil
 }
 
@@ -171,16 +183,19 @@ func foldGrant(s State, e record.Entry) (State, error) {
 	if !ok || r.Closed {
 		return s, fmt.Errorf("request %d is not open", b.Request)
 	}
-	s.Grants = with(s.Grants, e.Seq, Grant{Seq: e.Seq, Request: r.Seq, Login: r.Login, Service: r.Service, Dataset: r.Dataset, Sites: r.Sites,
+	s.Grants = with(s.own, s.Grants, e.Seq, Grant{Seq: e.Seq, Request: r.Seq, Login: r.Login, Service: r.Service, Dataset: r.Dataset, Sites: r.Sites,
 		Lens: r.Lens, Scope: r.Scope, Purpose: r.Purpose, From: e.Time, Until: b.Until})
 	r.Closed, r.Grant = true, e.Seq
-	s.Requests = with(s.Requests, r.Seq, r)
+	s.Requests = with(s.own, s.Requests, r.Seq, r)
 	return s, nil
 }
 
-// with is m plus one entry, m unchanged.
-func with[K comparable, V any](m map[K]V, k K, v V) map[K]V {
-	c := maps.Clone(m)
+// with is m plus one entry; m stays unchanged unless it is our own.
+func with[K comparable, V any](own bool, m map[K]V, k K, v V) map[K]V {
+	c := m
+	if !own {
+		c = maps.Clone(m)
+	}
 	if c == nil {
 		c = make(map[K]V)
 	}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -51,6 +53,7 @@ type Config struct {
 	Zone     string
 	Postgres []string
 	Logger   *slog.Logger
+	Fatal    func(error) // a handler panicked: state can't be trusted, the instance must stop
 }
 
 // API serves the two handlers.
@@ -120,6 +123,12 @@ func nobody(r *http.Request, _ bool) (caller, error) { return caller{from: remot
 
 func (a *API) handle(mux *http.ServeMux, pattern string, who identify, h handler) {
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil {
+				a.Fatal(fmt.Errorf("%s: %v\n%s", pattern, p, debug.Stack()))
+				panic(http.ErrAbortHandler)
+			}
+		}()
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		c, err := who(r, r.Method == http.MethodGet)
 		var out any

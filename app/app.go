@@ -123,7 +123,7 @@ func New(cfg *Config, deps Deps) (_ *App, err error) {
 	}
 	a.index = index.New(index.Options{Path: filepath.Join(opt.Dir, "index.db"), Log: a.ledger, Key: indexKey(opt.Master), Logger: deps.Logger})
 	a.api = api.New(api.Config{Register: a.register, Log: a.ledger, Index: a.index, Secret: gate.Seed(seed).Secret, Clock: deps.Clock,
-		Zone: cfg.Zone, Logger: deps.Logger, Sessions: a.pg.Sessions, Postgres: cfg.Listen.Postgres})
+		Zone: cfg.Zone, Logger: deps.Logger, Sessions: a.pg.Sessions, Postgres: cfg.Listen.Postgres, Fatal: a.fail})
 	return a, a.recordStart(interrupted, !deps.NoFsync)
 }
 
@@ -258,12 +258,18 @@ func (a *App) serveHTTP(ln net.Listener, h http.Handler) {
 func (a *App) run(f func() error) {
 	a.running.Go(func() {
 		if err := f(); err != nil {
-			select {
-			case a.failed <- err:
-			default:
-			}
+			a.fail(err)
 		}
 	})
+}
+
+// fail ends every session and has the instance stopped.
+func (a *App) fail(err error) {
+	a.gate.EndAll("error", fault.New(fault.Stopping, "the gate is stopping"))
+	select {
+	case a.failed <- err:
+	default: // somebody else has said so
+	}
 }
 
 // Failed gives the error that ends the instance; the caller then stops it.

@@ -26,8 +26,7 @@ func fold(l *ledger.Log) (state access.State, interrupted []uint64, err error) {
 				return err
 			}
 		}
-		state, err = access.Fold(state, e)
-		return err
+		return access.Replay(&state, e)
 	})
 	for seq := range open {
 		interrupted = append(interrupted, seq)

@@ -26,6 +26,13 @@ func (p *parser) catalog(n *yaml.Node, c *Catalog) {
 			}
 		},
 		"datasets!": func(n *yaml.Node) { datasets = n },
+		"purposes": func(n *yaml.Node) {
+			c.Purposes = p.words(n, "purposes", func(line int, w string) {
+				if !placeName.MatchString(w) {
+					p.fault(line, "purpose %s is not a legal code: lower-case letters, digits and hyphens, at most 31", quote(w))
+				}
+			})
+		},
 	})
 	if datasets != nil { // after the zones, wherever they stand in the file
 		for _, e := range p.mapping(datasets, "datasets") {

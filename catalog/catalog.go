@@ -8,6 +8,7 @@ type Catalog struct {
 	Name     string   // as given to Parse; appears in errors only
 	Source   []byte   // the bytes that were read, for publication
 	Digest   [32]byte // SHA-256 of Source
+	Purposes []string // what access may be for; they are published in the leaves of the log
 	Zones    []*Zone  // in the order of the file, like every list below
 	Datasets []*Dataset
 }

@@ -209,7 +209,7 @@ func (x *Index) await(ctx context.Context, next uint64) error {
 		x.pause(ctx, gather)
 	case <-x.kick:
 		cancel()
-		_ = <-grown // it was cancelled
+		<-grown // it was cancelled
 	}
 	return ctx.Err()
 }

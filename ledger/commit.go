@@ -10,16 +10,40 @@ import (
 // themselves, without load an entry is durable after one sync.
 func (l *Log) commitLoop() {
 	defer l.loops.Done()
+	quiet := time.NewTicker(l.opt.RetireAfter)
+	defer quiet.Stop()
+	busy := true
 	for {
 		select {
 		case <-l.work:
+			busy = true
 			if !l.commitPending() {
 				return
 			}
+		case <-quiet.C:
+			if !busy {
+				l.retire()
+			}
+			busy = false
 		case <-l.done:
 			l.commitPending()
 			return
 		}
+	}
+}
+
+// retire lets go of the write-ahead log's last segment once all of it is
+// published. Only the committer writes, so nothing is written meanwhile.
+func (l *Log) retire() {
+	l.mu.Lock()
+	published := len(l.buf) == 0 && l.published.Load() == l.next
+	l.mu.Unlock()
+	if !published {
+		return
+	}
+	l.built.Store(nil)
+	if err := l.wal.retire(); err != nil {
+		l.opt.Logger.Error("published entries still lie in the write-ahead log", "err", err)
 	}
 }
 

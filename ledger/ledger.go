@@ -45,6 +45,7 @@ type Options struct {
 	NoFsync         bool             // benchmarks only; the start entry says so
 	SegmentBytes    int64            // default 64 MiB
 	CheckpointEvery time.Duration    // at most one checkpoint in this time; default 100 ms
+	RetireAfter     time.Duration    // nothing said for so long: what is published leaves the write-ahead log; default 10 s
 	Logger          *slog.Logger
 }
 
@@ -109,6 +110,9 @@ func Open(opt Options) (_ *Log, err error) {
 	}
 	if opt.CheckpointEvery == 0 {
 		opt.CheckpointEvery = 100 * time.Millisecond
+	}
+	if opt.RetireAfter == 0 {
+		opt.RetireAfter = 10 * time.Second
 	}
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
@@ -310,6 +314,9 @@ func (l *Log) call(kind record.Kind) {
 }
 
 func notRecorded(err error) *fault.Error {
+	if errors.Is(err, ErrNoSpace) {
+		err = ErrNoSpace // where the disk is mounted is nobody's business
+	}
 	e := fault.New(fault.NotRecorded, "nothing is served because it could not be recorded: %w", err)
 	return e.WithHint("ask the operator to look at the log of trefoil serve")
 }
@@ -402,6 +409,9 @@ func (l *Log) close() error {
 	err := l.Err()
 	if err == nil {
 		err = l.build()
+	}
+	if err == nil {
+		l.retire()
 	}
 	l.closeFiles()
 	return err

@@ -188,13 +188,13 @@ func unpublished(t testing.TB, opt ledger.Options, write func(*ledger.Log)) ledg
 	opt.SegmentBytes = 64 << 20 // so that none is dropped
 	l := open(t, opt)
 	write(l)
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
 	if err := os.RemoveAll(filepath.Join(killed.Dir, "wal")); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.CopyFS(filepath.Join(killed.Dir, "wal"), os.DirFS(filepath.Join(opt.Dir, "wal"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil { // an orderly end leaves nothing in it
 		t.Fatal(err)
 	}
 	return killed
@@ -352,5 +352,63 @@ func TestClockSetBackHalts(t *testing.T) {
 	case <-l.Failed():
 	default:
 		t.Error("the log did not halt")
+	}
+}
+
+func TestVerifyComparesTheRootThatWasSigned(t *testing.T) {
+	opt := newLog(t)
+	other := crash(t, opt)
+	for _, o := range []ledger.Options{opt, other} {
+		l := open(t, o)
+		appendN(t, l, 20)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Entries, tiles, evidence and keys of one history under the checkpoint of another.
+	cp, err := os.ReadFile(filepath.Join(opt.Dir, "log", "checkpoint"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(other.Dir, "log", "checkpoint"), cp, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := verify(other, nil); err == nil || !strings.Contains(err.Error(), "checkpoint") {
+		t.Errorf("another root than the signed one: %v", err)
+	}
+}
+
+func TestNothingLiesInClearOnceItIsQuiet(t *testing.T) {
+	opt := newLog(t)
+	opt.RetireAfter = 20 * time.Millisecond
+	l := open(t, opt)
+	appendN(t, l, 5)
+	for begun := time.Now(); ; { // the end of the wait is the event
+		segments, err := filepath.Glob(filepath.Join(opt.Dir, "wal", "*.wal"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(segments) == 0 {
+			break
+		}
+		if time.Since(begun) > 20*time.Second {
+			t.Fatalf("published entries still lie in %v", segments)
+		}
+	}
+	appendN(t, l, 5) // and it goes on
+	if e, err := l.Read(l.Next() - 1); err != nil || string(e.Parts[0].Data) != "4" {
+		t.Errorf("%v, %v", e, err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(opt.Dir, "wal", "*.wal")); len(left) != 0 {
+		t.Errorf("after an orderly end %v is left", left)
+	}
+	l = open(t, opt)
+	defer l.Close()
+	appendN(t, l, 3)
+	if r, err := verify(opt, nil); err != nil || r.Size+r.Tail != 14 {
+		t.Errorf("%+v, %v", r, err)
 	}
 }

@@ -265,7 +265,13 @@ func (w *wal) resume(path string, off, size int64) error {
 		return err
 	}
 	if err = f.Truncate(off); err == nil {
-		if err = f.Truncate(size); err == nil {
+		if size > 0 {
+			err = unix.Fallocate(int(f.Fd()), 0, 0, size)
+		}
+		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSPC) {
+			err = f.Truncate(size) // then an append may find the disk full, which it can bear
+		}
+		if err == nil {
 			err = f.Sync()
 		}
 	}
@@ -287,9 +293,24 @@ func (w *wal) drop(published uint64) error {
 		if firsts[i+1] > published {
 			break
 		}
-		if err := os.Remove(segmentPath(w.dir, firsts[i])); err != nil {
+		if err := os.Remove(segmentPath(w.dir, firsts[i])); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
+}
+
+// retire deletes the active segment as well, when everything in it is published:
+// what was said in clear does not lie about because nobody says more.
+func (w *wal) retire() error {
+	if w.file == nil {
+		return nil
+	}
+	path := w.file.Name()
+	_ = w.file.Close() // every write to it was synced
+	w.file, w.off, w.zeroed, w.size = nil, 0, 0, 0
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	return durable.SyncDir(w.dir)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/trefoil-dev/trefoil/internal/clips"
+	"github.com/trefoil-dev/trefoil/internal/pgtest"
 	"github.com/trefoil-dev/trefoil/test/world"
 )
 
@@ -29,6 +30,30 @@ func TestPeopleAndTheirData(t *testing.T) {
 		}
 		if n != 1 || id != clips.CaseUser().ID || email == clips.CaseUser().Email || !strings.Contains(email, "***") {
 			t.Errorf("%d rows, id %d, email %q", n, id, email)
+		}
+	})
+
+	t.Run("a session's role is gone with it", func(t *testing.T) {
+		conn := jonas.Connect(grant, "dublin-1")
+		var role string
+		if err := conn.QueryRow(ctx, "SELECT session_user").Scan(&role); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+		admin := pgtest.Connect(t, w.Stores["dublin-1"].DSN("clips"))
+		for begun := time.Now(); ; { // dropped after the client has left
+			var there bool
+			if err := admin.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", role).Scan(&there); err != nil {
+				t.Fatal(err)
+			}
+			if !there {
+				break
+			}
+			if time.Since(begun) > 20*time.Second { // well before the first sweep
+				t.Fatalf("role %s is still there", role)
+			}
 		}
 	})
 
