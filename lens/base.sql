@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS trefoil.session (
 	gate     text NOT NULL,
 	lens     name NOT NULL REFERENCES trefoil.lens,
 	grant_id bigint NOT NULL,
+	pads     bytea CHECK (octet_length(pads) = 128), -- the grant's key, where a view computes with it: padded twice, as RFC 2104 says, so that sha256() is enough
 	opened   timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX IF NOT EXISTS session_grant ON trefoil.session (grant_id);
@@ -47,21 +48,12 @@ CREATE UNIQUE INDEX IF NOT EXISTS scope_int ON trefoil.scope (grant_id, key_int)
 CREATE UNIQUE INDEX IF NOT EXISTS scope_uuid ON trefoil.scope (grant_id, key_uuid) WHERE key_uuid IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS scope_text ON trefoil.scope (grant_id, key_text) WHERE key_text IS NOT NULL;
 
--- The grant's key, padded as RFC 2104 says, so that views need only sha256().
-CREATE TABLE IF NOT EXISTS trefoil.pad (
-	grant_id bigint PRIMARY KEY,
-	ipad     bytea NOT NULL CHECK (octet_length(ipad) = 64),
-	opad     bytea NOT NULL CHECK (octet_length(opad) = 64)
-);
-
-DROP FUNCTION IF EXISTS trefoil.session_open(text, bigint, text, text, text, bigint, text, text[], bytea, bytea);
-
 -- session_open makes the login role of one session and writes what its views
 -- look up. The gate chooses neither the lens role nor the schema. p_pseudonyms
 -- stand beside p_subjects in the pseudonymous lens and are NULL in others.
 CREATE OR REPLACE FUNCTION trefoil.session_open(
 	p_gate text, p_seq bigint, p_dataset text, p_lens text, p_scope text,
-	p_grant bigint, p_verifier text, p_subjects text[], p_pseudonyms text[], p_ipad bytea, p_opad bytea)
+	p_grant bigint, p_verifier text, p_subjects text[], p_pseudonyms text[], p_pads bytea)
 RETURNS TABLE (role name, schema name, digest text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -89,7 +81,13 @@ BEGIN
 	-- Opening and closing of one grant take turns: a close must not remove the
 	-- scope that an open has just found there.
 	PERFORM pg_advisory_xact_lock(1953654118, (p_grant % 2147483647)::int);
-	INSERT INTO trefoil.session (role, gate, lens, grant_id) VALUES (r, p_gate, l.role, p_grant);
+	IF l.pads AND p_pads IS NULL THEN
+		RAISE EXCEPTION 'lens %/% in scope % needs a pseudonym key', p_dataset, p_lens, p_scope USING ERRCODE = '55000';
+	END IF;
+	IF l.pads AND EXISTS (SELECT FROM trefoil.session s WHERE s.grant_id = p_grant AND s.pads <> p_pads) THEN
+		RAISE EXCEPTION 'grant % has another pseudonym key already', p_grant USING ERRCODE = '55000';
+	END IF;
+	INSERT INTO trefoil.session (role, gate, lens, grant_id, pads) VALUES (r, p_gate, l.role, p_grant, CASE WHEN l.pads THEN p_pads END);
 	IF l.scope = 'case' THEN
 		IF (l.lens = 'pseudonymous') <> (p_pseudonyms IS NOT NULL) OR p_pseudonyms IS NOT NULL AND cardinality(p_pseudonyms) <> cardinality(p_subjects) THEN
 			RAISE EXCEPTION 'lens % and the pseudonyms do not go together', p_lens USING ERRCODE = '22023';
@@ -113,16 +111,6 @@ BEGIN
 			WHERE u.k = coalesce(s.key_int::text, s.key_uuid::text, s.key_text) LIMIT 1);
 		IF FOUND THEN
 			RAISE EXCEPTION 'grant % has other pseudonyms already', p_grant USING ERRCODE = '55000';
-		END IF;
-	END IF;
-	IF l.pads THEN
-		IF p_ipad IS NULL OR p_opad IS NULL THEN
-			RAISE EXCEPTION 'lens %/% in scope % needs a pseudonym key', p_dataset, p_lens, p_scope USING ERRCODE = '55000';
-		END IF;
-		INSERT INTO trefoil.pad (grant_id, ipad, opad) VALUES (p_grant, p_ipad, p_opad) ON CONFLICT DO NOTHING;
-		PERFORM FROM trefoil.pad d WHERE d.grant_id = p_grant AND d.ipad = p_ipad AND d.opad = p_opad;
-		IF NOT FOUND THEN
-			RAISE EXCEPTION 'grant % has another pseudonym key already', p_grant USING ERRCODE = '55000';
 		END IF;
 	END IF;
 	RETURN QUERY SELECT r, l.schema, l.digest;
@@ -160,7 +148,6 @@ BEGIN
 	DELETE FROM trefoil.session s WHERE s.role = p_role;
 	IF NOT EXISTS (SELECT FROM trefoil.session s WHERE s.grant_id = g) THEN
 		DELETE FROM trefoil.scope s WHERE s.grant_id = g;
-		DELETE FROM trefoil.pad d WHERE d.grant_id = g;
 	END IF;
 	RETURN true;
 END $$;
@@ -195,7 +182,6 @@ $$;
 ALTER TABLE trefoil.lens OWNER TO trefoil_owner;
 ALTER TABLE trefoil.session OWNER TO trefoil_owner;
 ALTER TABLE trefoil.scope OWNER TO trefoil_owner;
-ALTER TABLE trefoil.pad OWNER TO trefoil_owner;
 ALTER FUNCTION trefoil.session_open OWNER TO trefoil_owner;
 ALTER FUNCTION trefoil.session_close OWNER TO trefoil_owner;
 ALTER FUNCTION trefoil.sweep OWNER TO trefoil_owner;

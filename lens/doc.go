@@ -11,9 +11,9 @@
 //     could reach. Apply moves it to the role trefoil_public, of which every
 //     role that exists at that moment becomes a member; new roles do not.
 //   - The schema trefoil: which lens schemas exist (lens), which session role
-//     serves which grant (session), which subjects a grant names (scope), the
-//     padded keys of pseudonyms (pad), and the definer functions by which the
-//     gate opens and closes sessions. The gate's own role can execute those
+//     serves which grant, with the padded key of its pseudonyms (session), which
+//     subjects a grant names (scope), and the definer functions by which the gate
+//     opens and closes sessions. The gate's own role can execute those
 //     functions and do nothing else.
 //   - For each dataset, lens and scope one schema of views, such as
 //     clips_masked_case_3f9a01bc, where the last part begins the digest of the

@@ -80,7 +80,7 @@ func TestFence(t *testing.T) {
 		"SELECT pg_terminate_backend(1)", "SELECT * FROM pg_locks", "SELECT pg_relation_size('users')", "SELECT pg_total_relation_size('users')",
 		"SELECT pg_database_size(current_database())", "SELECT * FROM pg_stat_all_tables", "SELECT pg_advisory_lock(1)", "SELECT pg_try_advisory_xact_lock(1)",
 		"SELECT pg_export_snapshot()", "SELECT pg_logical_emit_message(false, 'a', 'b')", "SELECT pg_read_file('/etc/passwd')",
-		"SELECT * FROM trefoil.scope", "SELECT * FROM trefoil.pad", "SELECT trefoil.session_close('x')", "SELECT trefoil.session_open('a',1,'clips','masked','bulk',1,'',NULL,NULL,NULL)",
+		"SELECT * FROM trefoil.scope", "SELECT pads FROM trefoil.session", "SELECT trefoil.session_close('x')", "SELECT trefoil.session_open('a',1,'clips','masked','bulk',1,'',NULL,NULL,NULL)",
 		"SET ROLE trefoil_owner", "SET SESSION AUTHORIZATION postgres", "CREATE ROLE x", "GRANT trefoil_public TO current_user",
 		"INSERT INTO users(id) VALUES (9)", "UPDATE users SET country = 'IE'", "DELETE FROM users", "SELECT * FROM users FOR UPDATE", "COPY users TO PROGRAM 'true'",
 		"SELECT rolpassword FROM pg_authid", "SELECT * FROM pg_statistic", "SELECT loread(0, 1)",
@@ -97,7 +97,7 @@ func TestTheGateMayOnlyCallItsFunctions(t *testing.T) {
 	s := newStore(t, few)
 	s.apply()
 	gate := s.gate()
-	for _, sql := range []string{"SELECT * FROM public.users", "SELECT * FROM trefoil.lens", "SELECT * FROM trefoil.pad", "SELECT * FROM trefoil.scope",
+	for _, sql := range []string{"SELECT * FROM public.users", "SELECT * FROM trefoil.lens", "SELECT pads FROM trefoil.session", "SELECT * FROM trefoil.scope",
 		"UPDATE trefoil.lens SET in_force = true", "CREATE ROLE x", "ALTER ROLE postgres NOLOGIN", "CREATE TEMP TABLE x()", "SELECT pg_terminate_backend(1)"} {
 		denied(t, gate, sql)
 	}

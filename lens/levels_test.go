@@ -18,7 +18,7 @@ func TestClearShowsWhatTheTableHolds(t *testing.T) {
 		list := "SELECT * FROM " + table + " ORDER BY 1"
 		want(t, rows(t, bulk, list), rows(t, s.admin, strings.Replace(list, table, "public."+table, 1))...)
 	}
-	want(t, rows(t, s.admin, "SELECT count(*) FROM trefoil.pad"), "0") // nobody's key is needed
+	want(t, rows(t, s.admin, "SELECT count(pads) FROM trefoil.session"), "0") // nobody's key is needed
 	seq++
 	grant := seq
 	_, c := s.sessionOf(gate, grant, Clear, Case, "1")
@@ -57,7 +57,7 @@ func TestPseudonymsInBulk(t *testing.T) {
 	if p(other, "2") == p(grant, "2") {
 		t.Error("two grants share a pseudonym")
 	}
-	denied(t, c, "SELECT * FROM trefoil.pad")
+	denied(t, c, "SELECT pads FROM trefoil.session")
 }
 
 func TestPseudonymsInACase(t *testing.T) {
@@ -78,13 +78,13 @@ func TestPseudonymsInACase(t *testing.T) {
 	// The same grant with another key would give the same people other names.
 	seq++
 	_, err := OpenSession(ctx, gate, Session{Gate: "eu-1", Seq: seq, Lens: s.lens(Pseudonymous, Case), Grant: grant, Verifier: verifier(secret), Subjects: []string{"1", "3"}})
-	if err == nil || !strings.Contains(err.Error(), "has other pseudonyms already") {
+	if err == nil || !strings.Contains(err.Error(), "has another pseudonym key already") {
 		t.Errorf("another key for the same grant: %v", err)
 	}
 	if err := CloseSession(ctx, gate, o.Role); err != nil {
 		t.Fatal(err)
 	}
-	want(t, rows(t, s.admin, "SELECT (SELECT count(*) FROM trefoil.scope), (SELECT count(*) FROM trefoil.pad)"), "0|0")
+	want(t, rows(t, s.admin, "SELECT (SELECT count(*) FROM trefoil.scope), (SELECT count(*) FROM trefoil.session)"), "0|0")
 }
 
 // catalogued replaces the dataset of a test store.
@@ -119,9 +119,13 @@ func TestTheKeyStaysOutOfAStoreThatDoesNotNeedIt(t *testing.T) {
 	s.apply()
 	seq++
 	_, c := s.sessionOf(s.gate(), seq, Pseudonymous, Case, "1")
+	_, err := OpenSession(ctx, s.gate(), Session{Gate: "eu-1", Seq: 1, Lens: s.lens(Pseudonymous, Case), Grant: seq - 1, Verifier: verifier(secret), Subjects: []string{"1"}})
+	if err == nil || !strings.Contains(err.Error(), "has other pseudonyms already") {
+		t.Errorf("another key for the same grant: %v", err)
+	}
 	want(t, rows(t, c, "SELECT user_id, platform FROM devices"), Pseudonym(s.ds, "text", grantKey(seq-1), "1")+"|ios")
 	want(t, rows(t, c, "SELECT id FROM signins ORDER BY id"), "41", "42")
-	want(t, rows(t, s.admin, "SELECT count(*) FROM trefoil.pad"), "0")
+	want(t, rows(t, s.admin, "SELECT count(pads) FROM trefoil.session"), "0")
 	if s.lens(Pseudonymous, Case).Pads || !s.lens(Pseudonymous, Bulk).Pads {
 		t.Error("in a case no key is needed, and in bulk it is")
 	}

@@ -39,11 +39,10 @@ func pseudonymType(keyType string) string {
 // gives NULL for NULL; otherwise x must not be NULL.
 func (c *compiler) pseudonym(x, typ string) string {
 	c.pads = true
-	pad := func(which string) string {
-		return "(SELECT d." + which + " FROM trefoil.pad d WHERE d.grant_id = " + grant + ")"
-	}
+	// Looked up once for a query, both in one: on a point look-up it is what a pseudonym costs.
+	const pads = "(SELECT e.pads FROM trefoil.session e WHERE e.role = session_user)"
 	message := `'\x` + hex.EncodeToString(append([]byte(subjectType(c.ds)), 0)) + `'::bytea || convert_to(` + x + `::text, 'UTF8')`
-	digest := "sha256(" + pad("opad") + " || sha256(" + pad("ipad") + " || " + message + "))"
+	digest := "sha256(substr(" + pads + ", 65) || sha256(substr(" + pads + ", 1, 64) || " + message + "))"
 	switch typ {
 	case "bigint":
 		return "-1 - (('x' || encode(substr(" + digest + ", 1, 8), 'hex'))::bit(64)::bigint & 4611686018427387903)"
@@ -56,16 +55,17 @@ func (c *compiler) pseudonym(x, typ string) string {
 		`), 5), 'escape'), E'` + "`" + `{|}~\x7f', '234567')`
 }
 
-// pads gives the padded keys of RFC 2104 for SHA-256's block of 64 bytes.
-func pads(key [32]byte) (ipad, opad []byte) {
-	ipad, opad = make([]byte, 64), make([]byte, 64)
-	copy(ipad, key[:])
-	copy(opad, key[:])
-	for i := range ipad {
-		ipad[i] ^= 0x36
-		opad[i] ^= 0x5c
+// pads gives the key padded for the inner and for the outer hash (RFC 2104, with
+// SHA-256's block of 64 bytes), one after the other.
+func pads(key [32]byte) []byte {
+	out := make([]byte, 128)
+	copy(out, key[:])
+	copy(out[64:], key[:])
+	for i := range 64 {
+		out[i] ^= 0x36
+		out[64+i] ^= 0x5c
 	}
-	return ipad, opad
+	return out
 }
 
 // Pseudonym gives what the dataset's lenses show instead of a subject's key, as

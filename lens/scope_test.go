@@ -68,7 +68,7 @@ func TestTwoSessionsOfOneGrantAndOneOfAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, rows(t, s.admin, "SELECT count(*) FROM trefoil.scope WHERE grant_id = "+fmt.Sprint(grant)), "0")
-	want(t, rows(t, s.admin, "SELECT count(*) FROM trefoil.pad WHERE grant_id = "+fmt.Sprint(grant)), "0")
+	want(t, rows(t, s.admin, "SELECT count(*) FROM trefoil.session WHERE grant_id = "+fmt.Sprint(grant)), "0")
 	want(t, rows(t, s.admin, "SELECT count(*) FROM trefoil.session"), "1")
 	if err := CloseSession(ctx, gate, a.Role); err != nil {
 		t.Errorf("closing twice: %v", err)

@@ -43,13 +43,13 @@ func OpenSession(ctx context.Context, q Querier, s Session) (Opened, error) {
 	if err != nil {
 		return Opened{}, err
 	}
-	var ipad, opad []byte
+	var key []byte
 	if s.Lens.Pads {
-		ipad, opad = pads(s.Key)
+		key = pads(s.Key)
 	}
 	var o Opened
-	err = q.QueryRow(ctx, "SELECT role, schema, digest FROM trefoil.session_open($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-		s.Gate, int64(s.Seq), s.Lens.Dataset, s.Lens.Lens, s.Lens.Scope, int64(s.Grant), s.Verifier, subjects, pseudonyms, ipad, opad).
+	err = q.QueryRow(ctx, "SELECT role, schema, digest FROM trefoil.session_open($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+		s.Gate, int64(s.Seq), s.Lens.Dataset, s.Lens.Lens, s.Lens.Scope, int64(s.Grant), s.Verifier, subjects, pseudonyms, key).
 		Scan(&o.Role, &o.Schema, &o.Digest)
 	return o, storeFault(err, "opening a session")
 }

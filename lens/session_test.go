@@ -99,7 +99,7 @@ func TestSessionsOfOneGrantAtOnce(t *testing.T) {
 	for err := range errs {
 		t.Error(err)
 	}
-	want(t, rows(t, s.admin, "SELECT (SELECT count(*) FROM trefoil.session), (SELECT count(*) FROM trefoil.scope), (SELECT count(*) FROM trefoil.pad)"), "0|0|0")
+	want(t, rows(t, s.admin, "SELECT (SELECT count(*) FROM trefoil.session), (SELECT count(*) FROM trefoil.scope)"), "0|0")
 }
 
 func TestVerifierRefusesWhatAPersonWouldChoose(t *testing.T) {

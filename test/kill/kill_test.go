@@ -125,7 +125,7 @@ func (r *run) verify(when string, earlier []byte) {
 
 const (
 	sessionRoles = "SELECT (SELECT count(*) FROM pg_roles WHERE rolname LIKE 'trefoil\\_s\\_%') + (SELECT count(*) FROM trefoil.session)"
-	scopeRows    = "SELECT (SELECT count(*) FROM trefoil.scope) + (SELECT count(*) FROM trefoil.pad)"
+	scopeRows    = "SELECT (SELECT count(*) FROM trefoil.scope) + (SELECT count(*) FROM trefoil.session)"
 	// A backend notices that its client is gone when it next writes.
 	backends = "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'trefoil\\_s\\_%' OR usename = 'trefoil_gate'"
 )
