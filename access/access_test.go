@@ -28,6 +28,7 @@ type memory struct {
 	mu      sync.Mutex
 	entries []record.Entry
 	now     int64
+	waited  uint64 // the highest sequence somebody waited for
 }
 
 func (m *memory) Append(d *record.Draft) (record.Ref, error) {
@@ -42,8 +43,14 @@ func (m *memory) Append(d *record.Draft) (record.Ref, error) {
 }
 
 func (m *memory) AppendRules(d *record.Draft, _ record.Hash) (record.Ref, error) { return m.Append(d) }
-func (m *memory) Wait(context.Context, uint64) error                             { return nil }
 func (m *memory) Origin() string                                                 { return origin }
+
+func (m *memory) Wait(_ context.Context, seq uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waited = max(m.waited, seq)
+	return nil
+}
 
 func (m *memory) Next() uint64 {
 	m.mu.Lock()
@@ -342,6 +349,9 @@ func TestAdmissionIsRecordedEitherWay(t *testing.T) {
 	adm, err := o.Admit(ctx, a)
 	if err != nil || adm.Session == 0 || adm.Until != g.Until {
 		t.Fatalf("%+v, %v", adm, err)
+	}
+	if o.log.waited < adm.Session {
+		t.Errorf("session %d was let in while entries up to %d alone were waited for", adm.Session, o.log.waited)
 	}
 	abroad := a
 	abroad.From = thirdCountry
