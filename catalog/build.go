@@ -173,7 +173,7 @@ func (p *parser) table(e entry) *Table {
 				p.fault(n.Line, "reference of %s can only be true", what)
 			}
 		},
-		"home": func(n *yaml.Node) { t.Home = p.identifier(n, "the home of "+what) },
+		"home": func(n *yaml.Node) { t.Home = p.home(n, e.key) },
 		"minor": func(n *yaml.Node) {
 			if w := p.word(n, "the minor test of "+what); w != "" {
 				t.Minor = minorTest(w)

@@ -66,7 +66,7 @@ type Table struct {
 	Name    string
 	Kind    Kind
 	Key     string    // Subject: the key column; otherwise empty
-	Home    string    // Subject: the column with the home country; may be empty
+	Home    Home      // Subject: where the home country stands
 	Minor   MinorTest // Subject: who is a minor
 	Paths   []Path    // Child and Via: one; Between: two or more; otherwise none
 	Lenses  []Level   // that have the table; nil: all

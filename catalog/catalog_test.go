@@ -106,6 +106,29 @@ func TestPaths(t *testing.T) {
 	}
 }
 
+// The home country may stand several tables away, each reached by via.
+func TestHomeElsewhere(t *testing.T) {
+	src := strings.NewReplacer("home: country", "home: countries.name",
+		"street: contact/hide }", "street: contact/hide, town_id: key }\n"+
+			"      towns: { via: addresses.town_id -> id, columns: { id: key, country_id: key } }\n"+
+			"      countries: { via: towns.country_id -> id, columns: { id: key, name: residence } }").Replace(small)
+	c, err := Parse("c", []byte(src))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Path{path("id", "users", "address_id"), path("id", "addresses", "town_id"), path("id", "towns", "country_id")}
+	if got := c.Dataset("shop").HomePath(); !slices.EqualFunc(got, want, Path.Equal) {
+		t.Errorf("the way home is %v, want %v", got, want)
+	}
+	if c, err = Parse("c", []byte(small)); err != nil || len(c.Dataset("shop").HomePath()) != 0 {
+		t.Errorf("a home in the subject's own table takes steps: %v", err)
+	}
+	circle := strings.Replace(src, "via: addresses.town_id -> id", "via: countries.id -> id", 1)
+	if _, err := Parse("c", []byte(circle)); err == nil || !strings.Contains(err.Error(), "circle") {
+		t.Errorf("a circle: %v", err)
+	}
+}
+
 func TestDatasetsMayStandBeforeZones(t *testing.T) {
 	zones, datasets, _ := strings.Cut(small, "datasets:")
 	if _, err := Parse("c", []byte("datasets:"+datasets+zones)); err != nil {
@@ -164,6 +187,13 @@ func TestFaults(t *testing.T) {
 		{"note: content", "'a.b': content", "dots and > cannot be used"},
 		{"note: content", strings.Repeat("n", 64) + ": content", "longer than the 63 bytes"},
 		{"home: country", "home: address_id", "with category residence"},
+		{"home: country", "home: addresses.street", "the home street of table users must be listed among the columns of addresses with category residence"},
+		{"home: country", "home: towns.country", `the home of table users names table "towns", which dataset shop does not list`},
+		{"home: country", "home: orders.note", "reached by way of orders, which is no via table"},
+		{"home: country", "home: lines.id", "reached by way of lines, which is no via table"},
+		{"home: country", "home: a.b.c", "dots and > cannot be used"},
+		{"home: country", "home: .country", `the home of table users "" is not a legal name`},
+		{"child: user_id -> users\n", "child: user_id -> users\n        home: note\n", "table orders is no subject table and has no home"},
 		{"{ id: subject, country", "{ id: key, country", "with category subject"},
 		{"note: content", "note: &a content", "anchors and aliases are not used"},
 		{"note: content", "note: !!str content", "tags and merge keys are not used"},

@@ -79,6 +79,7 @@ func (p *parser) checkDataset(d *Dataset) {
 	}
 	for _, t := range d.Tables {
 		p.checkEnd(d, t)
+		p.checkHome(d, t)
 	}
 }
 
@@ -90,13 +91,6 @@ func (p *parser) checkColumns(t *Table) {
 	if t.Kind == Subject && t.Key != "" {
 		if c, ok := t.Column(t.Key); !ok || c.Category != SubjectKey {
 			p.fault(line, "the key %s of table %s must be listed among its columns with category subject", t.Key, t.Name)
-		}
-	}
-	if t.Home != "" {
-		if t.Kind != Subject {
-			p.fault(line, "table %s is no subject table and has no home", t.Name)
-		} else if c, ok := t.Column(t.Home); !ok || c.Category != Residence {
-			p.fault(line, "the home %s of table %s must be listed among its columns with category residence", t.Home, t.Name)
 		}
 	}
 	p.checkMinor(t)

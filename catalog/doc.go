@@ -19,7 +19,7 @@
 //	    tables:
 //	      users:
 //	        subject: id                      # the key of the data subject
-//	        home: country                    # the column with the home country
+//	        home: country                    # the column with the home country, or table.column
 //	        columns:
 //	          id: subject
 //	          email: contact/email           # category/mask
