@@ -54,12 +54,14 @@ func against(ds *catalog.Dataset, s *store) (r Report) {
 				return // reported as missing
 			}
 		}
-		name := table + "." + columns[0]
+		what := columns[0]
 		if len(columns) > 1 {
-			name = table + ".(" + strings.Join(columns, ", ") + ")"
+			what = "(" + strings.Join(columns, ", ") + ")"
 		}
-		if !s.indexed(table, columns) && !slices.Contains(r.MissingIndexes, name) {
-			r.MissingIndexes = append(r.MissingIndexes, name)
+		for _, where := range s.unindexed(table, columns) {
+			if name := where + "." + what; !slices.Contains(r.MissingIndexes, name) {
+				r.MissingIndexes = append(r.MissingIndexes, name)
+			}
 		}
 	}
 	minors := ds.Subject().Minor.Column != ""

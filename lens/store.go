@@ -35,6 +35,7 @@ type storeType struct {
 type store struct {
 	tables     map[string][]storeColumn
 	partitions map[string]string     // the table of which a partition is part
+	leaves     map[string][]string   // the partitions of a table that hold rows, in order of name
 	indexes    map[string][][]string // of a table: the columns of each valid, complete index, up to the first expression
 	types      map[uint32]storeType
 }
@@ -84,16 +85,20 @@ func readStore(ctx context.Context, q Querier, schema string) (*store, error) {
 
 // readShape reads which tables are partitions, and the indexes.
 func (s *store) readShape(ctx context.Context, q Querier, schema string) error {
-	s.partitions, s.indexes = map[string]string{}, map[string][][]string{}
+	s.partitions, s.leaves, s.indexes = map[string]string{}, map[string][]string{}, map[string][][]string{}
 	rows, err := q.Query(ctx, `
-		SELECT c.relname, r.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_class r ON r.oid = pg_partition_root(c.oid)
-		WHERE n.nspname = $1 AND c.relispartition AND c.relkind IN ('r', 'p', 'f')`, schema)
+		SELECT c.relname, r.relname, c.relkind <> 'p' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_class r ON r.oid = pg_partition_root(c.oid)
+		WHERE n.nspname = $1 AND c.relispartition AND c.relkind IN ('r', 'p', 'f') ORDER BY 1`, schema)
 	if err != nil {
 		return err
 	}
 	var table, root string
-	if _, err = pgx.ForEachRow(rows, []any{&table, &root}, func() error {
+	var leaf bool
+	if _, err = pgx.ForEachRow(rows, []any{&table, &root, &leaf}, func() error {
 		s.partitions[table] = root
+		if leaf {
+			s.leaves[root] = append(s.leaves[root], table)
+		}
 		return nil
 	}); err != nil {
 		return fmt.Errorf("reading the partitions of schema %s: %w", schema, err)
@@ -141,6 +146,24 @@ func (s *store) indexed(table string, columns []string) bool {
 		}
 	}
 	return false
+}
+
+// unindexed gives where an index on the columns is missing: nowhere, in the
+// table, or, when some of its partitions have one of their own, in the others.
+func (s *store) unindexed(table string, columns []string) []string {
+	if s.indexed(table, columns) {
+		return nil
+	}
+	var without []string
+	for _, part := range s.leaves[table] {
+		if !s.indexed(part, columns) {
+			without = append(without, part)
+		}
+	}
+	if len(without) == len(s.leaves[table]) { // all, or it has none
+		return []string{table}
+	}
+	return without
 }
 
 // column finds a column of a table.

@@ -158,6 +158,33 @@ func TestEveryTypeOfMinors(t *testing.T) {
 	want(t, rows(t, masked, `SELECT nr, "select", mail, tiers, ip FROM "Odd Table %s $1" ORDER BY nr`), "1|A.|A***@***|{free,paid}|203.0.113.0/24", "2|NULL|NULL|NULL|NULL")
 }
 
+// Partitions may have indexes of their own instead of the table's: then those
+// without one are named, and when none has one, the table.
+func TestIndexesOfPartitions(t *testing.T) {
+	s := newStore(t, `CREATE TABLE a(id int PRIMARY KEY);
+		CREATE TABLE b(a int, at int) PARTITION BY RANGE (at);
+		CREATE TABLE b0 PARTITION OF b FOR VALUES FROM (0) TO (1);
+		CREATE TABLE b1 PARTITION OF b FOR VALUES FROM (1) TO (2) PARTITION BY RANGE (a);
+		CREATE TABLE b10 PARTITION OF b1 DEFAULT;
+		CREATE TABLE b2 PARTITION OF b DEFAULT`)
+	s.catalogued("odd", `
+      a: { subject: id, columns: { id: subject } }
+      b: { child: a -> a, columns: { a: subject, at: behaviour } }
+`)
+	for _, c := range []struct {
+		sql  string
+		want []string
+	}{
+		{"SELECT", []string{"b.a"}},
+		{"CREATE INDEX ON b0(a)", []string{"b10.a", "b2.a"}},
+		{"CREATE INDEX ON b1(a)", []string{"b2.a"}},
+		{"CREATE INDEX ON b2(a)", nil},
+	} {
+		s.exec(c.sql)
+		want(t, s.plan().Report.MissingIndexes, c.want...)
+	}
+}
+
 // What no lens can show, and what a key cannot be, is said before anything is done.
 func TestTypesThatAreRefused(t *testing.T) {
 	s := newStore(t, "CREATE TYPE spot AS (x int, y int); CREATE EXTENSION hstore",
