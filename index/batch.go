@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 
 	"github.com/trefoil-dev/trefoil/record"
@@ -130,6 +131,7 @@ func (a *applier) batch(ctx context.Context, log Log, to uint64) (err error) {
 		if size > maxBytes {
 			return errFull
 		}
+		runtime.Gosched() // the gate's goroutines first
 		return ctx.Err()
 	})
 	if err != nil && !errors.Is(err, errFull) {

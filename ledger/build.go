@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"runtime"
 	"time"
 
 	"github.com/trefoil-dev/trefoil/record"
@@ -76,6 +77,7 @@ func (l *Log) build() (err error) {
 				return err
 			}
 			l.tree.add(leaf)
+			runtime.Gosched() // somebody waits for the other loops, nobody for this one
 		}
 		if err := l.evidence.commit(l.keys); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -14,6 +15,11 @@ import (
 // stopTimeout bounds an orderly end; a second signal ends at once.
 const stopTimeout = 15 * time.Second
 
+// syncers is how many threads wait for a disk at a time: the committer and the
+// builder. One that does keeps its processor until the runtime notices, so
+// there is one more for each.
+const syncers = 2
+
 type serveCmd struct {
 	Config string `short:"c" default:"${config}" env:"TREFOIL_CONFIG" type:"path" placeholder:"FILE" help:"Configuration; without it trefoil.yaml."`
 }
@@ -22,6 +28,9 @@ func (c *serveCmd) Run(e *env) error {
 	cfg, err := app.LoadConfig(c.Config)
 	if err != nil {
 		return err
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + syncers)
 	}
 	log := slog.New(slog.NewJSONHandler(e.stderr, nil))
 	a, err := app.New(cfg, app.Deps{Logger: log})
