@@ -30,7 +30,7 @@ type Person struct {
 
 // As gives a person of the directory.
 func (w *World) As(login string) *Person {
-	office := offices[login]
+	office := w.of.Offices[login]
 	if office == "" {
 		office = "127.1.0.1"
 	}
@@ -39,6 +39,7 @@ func (w *World) As(login string) *Person {
 
 // Wish is what a request asks for; empty fields take the usual.
 type Wish struct {
+	Dataset                    string // the example's first
 	Lens, Scope, Purpose, Case string // masked, case, support, 4711
 	Subjects                   []int64
 	Sites                      []string
@@ -55,7 +56,7 @@ func or(s, otherwise string) string {
 
 // Ask requests access and gives what came of it.
 func (p *Person) Ask(wish Wish) (access.Outcome, error) {
-	doc := record.SignedRequest{Format: record.RequestFormat, Origin: "trefoil.example/eu", Login: p.Login, Service: wish.Service, Dataset: "clips", Sites: append([]string{}, wish.Sites...),
+	doc := record.SignedRequest{Format: record.RequestFormat, Origin: "trefoil.example/eu", Login: p.Login, Service: wish.Service, Dataset: or(wish.Dataset, p.w.of.Datasets[0]), Sites: append([]string{}, wish.Sites...),
 		Lens: or(wish.Lens, "masked"), Scope: or(wish.Scope, "case"), Purpose: or(wish.Purpose, "support"), Case: or(wish.Case, "4711"),
 		Seconds: int64(wish.For / time.Second), Subjects: []string{}, Time: time.Now().UnixMicro(), Nonce: access.NewNonce()}
 	if doc.Seconds == 0 {
@@ -111,7 +112,7 @@ func (p *Person) Secret(g access.Grant) string {
 // DSN connects through the gate; pass it to clients that don't choose an address.
 func (p *Person) DSN(g access.Grant, site string) string {
 	host, port, _ := net.SplitHostPort(p.w.Gate)
-	return "host=" + host + " port=" + port + " user=" + p.Login + "~" + g.ID() + " dbname=clips." + site +
+	return "host=" + host + " port=" + port + " user=" + p.Login + "~" + g.ID() + " dbname=" + g.Dataset + "." + site +
 		" sslmode=verify-full sslrootcert=" + filepath.Join(p.w.Dir, "keys", "tls.crt")
 }
 

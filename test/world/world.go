@@ -17,7 +17,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -29,9 +28,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/trefoil-dev/trefoil/app"
-	example "github.com/trefoil-dev/trefoil/examples/clips"
 	"github.com/trefoil-dev/trefoil/gate"
-	"github.com/trefoil-dev/trefoil/internal/clips"
 	"github.com/trefoil-dev/trefoil/internal/pgcluster"
 	"github.com/trefoil-dev/trefoil/internal/pgtest"
 	"github.com/trefoil-dev/trefoil/internal/testbin"
@@ -42,39 +39,44 @@ import (
 // Sites of zone eu, in the catalogue's order. Each has a store of its own.
 var Sites = []string{"dublin-1", "hamar"}
 
-// offices are the addresses people connect from.
-var offices = map[string]string{"mei": "127.9.0.1", "astrid": "127.2.0.1"}
-
 // World is one running instance and what it stands in front of.
 type World struct {
 	tb     testing.TB
+	of     Example
 	Dir    string // of the instance
 	Config *app.Config
 	App    *app.App
-	Stores map[string]*pgcluster.Cluster // by site; database clips
+	Stores map[string]*pgcluster.Cluster // by site
 	Gate   string                        // host:port
 	keys   map[string]ssh.Signer
 	Log    io.Writer // of the instance, JSON lines; nil discards
 }
 
-// New starts everything; it ends with the test. It takes about three seconds.
+// New starts the world of clips; it ends with the test. It takes about three seconds.
 func New(tb testing.TB) *World {
 	tb.Helper()
-	w := &World{tb: tb, Dir: tb.TempDir(), Stores: make(map[string]*pgcluster.Cluster), keys: make(map[string]ssh.Signer), Log: io.Discard}
+	return Of(tb, Clips(tb))
+}
+
+// Of starts the world of an example.
+func Of(tb testing.TB, of Example) *World {
+	tb.Helper()
+	w := &World{tb: tb, of: of, Dir: tb.TempDir(), Stores: make(map[string]*pgcluster.Cluster), keys: make(map[string]ssh.Signer), Log: io.Discard}
 	ctx := context.Background()
-	for i, site := range Sites {
+	for i, site := range of.Sites {
 		c := pgtest.New(tb)
 		w.Stores[site] = c
-		w.check(load(ctx, c, i))
+		w.check(create(ctx, c, of.Database))
+		w.check(of.Load(ctx, c, i))
 	}
 	w.init()
-	for _, site := range Sites {
+	for _, site := range of.Sites {
 		w.fence(site)
 	}
 	w.Start()
 	tb.Cleanup(w.Stop)
 	w.Publish(nil)
-	for _, login := range []string{"jonas", "mei", "viktor", "diana", "astrid", "sean", "aoife", "niamh"} {
+	for _, login := range of.People {
 		w.enrol(login)
 	}
 	return w
@@ -87,21 +89,14 @@ func (w *World) check(err error) {
 	}
 }
 
-func load(ctx context.Context, c *pgcluster.Cluster, site int) error {
+func create(ctx context.Context, c *pgcluster.Cluster, database string) error {
 	admin, err := pgx.Connect(ctx, c.DSN("postgres"))
 	if err != nil {
 		return err
 	}
 	defer admin.Close(ctx)
-	if _, err := admin.Exec(ctx, "CREATE DATABASE clips"); err != nil {
-		return err
-	}
-	conn, err := pgx.Connect(ctx, c.DSN("clips"))
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	return clips.Load(ctx, conn, clips.Options{Scale: 0.01, Site: site, Sites: len(Sites)})
+	_, err = admin.Exec(ctx, "CREATE DATABASE "+database)
+	return err
 }
 
 // init makes the instance's directory.
@@ -113,13 +108,13 @@ func (w *World) init() {
 	text, err := os.ReadFile(path)
 	w.check(err)
 	stores := "stores:\n"
-	for _, site := range Sites {
-		stores += fmt.Sprintf("  %s: {connect: \"host=127.0.0.1 port=%d dbname=clips user=trefoil_gate sslmode=disable\", password_file: keys/%s.password}\n", site, w.Stores[site].Port, site)
+	for _, site := range w.of.Sites {
+		stores += fmt.Sprintf("  %s: {connect: \"host=127.0.0.1 port=%d dbname=%s user=trefoil_gate sslmode=disable\", password_file: keys/%s.password}\n", site, w.Stores[site].Port, w.of.Database, site)
 	}
 	w.Gate = testbin.FreeAddr(w.tb)
 	set := strings.NewReplacer("127.0.0.1:6432", w.Gate, "127.0.0.1:6433", testbin.FreeAddr(w.tb), "stores: {}", stores)
 	w.check(os.WriteFile(path, []byte(set.Replace(string(text))), 0o644))
-	w.check(os.CopyFS(filepath.Join(w.Dir, "rules"), fs.FS(example.Files)))
+	w.check(os.CopyFS(filepath.Join(w.Dir, "rules"), w.of.Rules))
 	w.Config, err = app.LoadConfig(path)
 	w.check(err)
 }
@@ -133,12 +128,14 @@ func (w *World) fence(site string) {
 	w.check(err)
 	verifier, err := gate.Verifier(password)
 	w.check(err)
-	conn := pgtest.Connect(w.tb, w.Stores[site].DSN("clips"))
+	conn := pgtest.Connect(w.tb, w.Stores[site].DSN(w.of.Database))
 	sources, err := w.Config.Sources()
 	w.check(err)
-	plan, err := lens.NewPlan(ctx, conn, rules(w.tb, sources).Catalog.Dataset("clips"), lens.Options{GateVerifier: verifier})
-	w.check(err)
-	w.check(lens.Apply(ctx, conn, plan))
+	for _, name := range w.of.Datasets {
+		plan, err := lens.NewPlan(ctx, conn, rules(w.tb, sources).Catalog.Dataset(name), lens.Options{GateVerifier: verifier})
+		w.check(err)
+		w.check(lens.Apply(ctx, conn, plan))
+	}
 }
 
 // Start runs the instance; Stop ends it in order. Both may be repeated.
