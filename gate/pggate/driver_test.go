@@ -240,3 +240,12 @@ func TestAnErrorThatQuotesALargeValueIsPassedOn(t *testing.T) {
 	_, err = c.Exec(context.Background(), "select $1::text", pgx.QueryExecModeExec, value+value)
 	equal(t, "larger than a message may be", state(err), "54000")
 }
+
+func TestPermissionDeniedNamesTheWayOn(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.connect("").Exec(context.Background(), "select pg_read_file('/etc/hostname')")
+	var e *pgconn.PgError
+	if !errors.As(err, &e) || e.Code != "42501" || !strings.Contains(e.Message, "permission denied for function pg_read_file") || !strings.Contains(e.Hint, "leave the schema out") {
+		t.Errorf("%v, hint %q", err, e)
+	}
+}

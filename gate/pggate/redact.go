@@ -19,15 +19,25 @@ import "bytes"
 //
 // All other fields (severity, SQLSTATE, message, detail, hint, position, names of
 // relation and column, and PostgreSQL's own source location) pass.
+//
+// One thing is added: whoever names public.users is told "permission denied for
+// schema public" and no more, and the way on is another name.
+
+// The SQLSTATE of insufficient_privilege, and the hint PostgreSQL does not give.
+const (
+	statePrivilege = "42501"
+	hintPrivilege  = `names are looked up in your lens: leave the schema out (users, not public.users); \dv in psql, or information_schema.views, lists what there is. Sizes, sources of functions and other sessions are shown to nobody`
+)
 
 // redact appends the message (ErrorResponse or NoticeResponse) to b without what is
-// withheld. ok is false for a body that is no list of fields.
+// withheld, and with the hint above. ok is false for a body that is no list of fields.
 func redact(b []byte, kind byte, body []byte) (out []byte, ok bool) {
 	state, ok := field(body, 'C')
 	if !ok {
 		return b, false
 	}
 	constraint := bytes.HasPrefix(state, []byte("23")) || bytes.HasPrefix(state, []byte("44"))
+	hint := string(state) == statePrivilege
 	system := bytes.HasPrefix(state, []byte("XX")) || bytes.HasPrefix(state, []byte("58"))
 	b, at := begin(b, kind)
 	for len(body) > 1 {
@@ -48,12 +58,16 @@ func redact(b []byte, kind byte, body []byte) (out []byte, ok bool) {
 			if constraint {
 				continue
 			}
+			hint = hint && code != 'H'
 		case 'M':
 			if constraint {
 				text = []byte("a constraint of the store was violated; its details are withheld")
 			}
 		}
 		b = append(append(append(b, code), text...), 0)
+	}
+	if hint {
+		b = appendField(b, 'H', hintPrivilege)
 	}
 	return finish(append(b, 0), at), true
 }
@@ -62,6 +76,9 @@ func redact(b []byte, kind byte, body []byte) (out []byte, ok bool) {
 func withheld(body []byte) bool {
 	state, ok := field(body, 'C')
 	if !ok || len(state) < 2 {
+		return true
+	}
+	if string(state) == statePrivilege {
 		return true
 	}
 	switch string(state[:2]) {
