@@ -39,7 +39,6 @@ check: ## formatting, linters, the floors of the house, go.mod
 .PHONY: bench
 bench: build setup-bench ## measure against PgBouncer and the bare store; writes docs/performance.md (15 minutes)
 	go run ./test/bench -write docs/performance.md
-	go test -run '^$$' -bench Lens -benchtime 0.3s ./lens
 
 .PHONY: soak
 soak: setup-test ## full counts: 50 kills, an hour of fuzzing; appends the result to docs/soak.md

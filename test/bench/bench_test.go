@@ -48,6 +48,13 @@ func TestFiguresOfGoTest(t *testing.T) {
 	}
 }
 
+func TestLensLines(t *testing.T) {
+	got := lensLines(parseFigures([]byte("BenchmarkLens/bulk/point-2 \t 300\t 9 ns/op\t 250 base-µs\t 1.25 lens/base\t 312 lens-µs\nBenchmarkLens/fence-2 \t 3\t 9 ns/op\n")))
+	if !slices.Equal(got, []string{"| bulk/point | **1.25** | 0.31 | 0.25 |"}) {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestOnlyWhatStandsBetweenTheMarkersIsReplaced(t *testing.T) {
 	doc := filepath.Join(t.TempDir(), "doc.md")
 	if err := os.WriteFile(doc, []byte("a\n"+beginMark+"\nold\n"+endMark+"\nz\n"), 0o644); err != nil {

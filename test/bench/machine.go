@@ -86,14 +86,15 @@ type figure struct {
 
 var benchLine = regexp.MustCompile(`^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+(.*)$`)
 
-// ledgerFigures runs the ledger's own benchmarks: append, verify, proofs.
-func ledgerFigures(ctx context.Context) ([]figure, error) {
-	fmt.Fprintln(os.Stderr, "the ledger's benchmarks")
-	cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-bench=.", "-benchtime=2s", "./ledger", "./record")
+// packageFigures runs benchmarks that packages have of their own.
+func packageFigures(ctx context.Context, args ...string) ([]figure, error) {
+	args = append([]string{"test", "-run=^$"}, args...)
+	fmt.Fprintln(os.Stderr, "go", strings.Join(args, " "))
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("go test -bench ./ledger: %w\n%s", err, out)
+		return nil, fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
 	return parseFigures(out), nil
 }

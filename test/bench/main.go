@@ -35,6 +35,7 @@ type options struct {
 	write   string
 	dir     string
 	trefoil string
+	gate    bool // nothing but the gate and its rivals
 }
 
 func main() {
@@ -46,6 +47,7 @@ func main() {
 	flag.StringVar(&o.write, "write", "", "also write the tables into this file, between its markers")
 	flag.StringVar(&o.dir, "dir", "", "work in this directory; default: one under the system's, removed afterwards")
 	flag.StringVar(&o.trefoil, "trefoil", "bin/trefoil", "the program to measure")
+	flag.BoolVar(&o.gate, "gate", false, "leave out the packages' own benchmarks: log and lenses")
 	flag.Func("clients", "numbers of clients, separated by commas (default 1,8,32)", func(list string) error {
 		o.clients = nil
 		for word := range strings.SplitSeq(list, ",") {
@@ -137,8 +139,13 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	r.addSessions(set)
-	if r.ledger, err = ledgerFigures(ctx); err != nil {
-		return err
+	if !o.gate {
+		if r.ledger, err = packageFigures(ctx, "-bench=.", "-benchtime=2s", "./ledger", "./record"); err != nil {
+			return err
+		}
+		if r.lens, err = packageFigures(ctx, "-bench=^BenchmarkLens$", "-benchtime=300x", "./lens"); err != nil {
+			return err
+		}
 	}
 	text := r.markdown()
 	fmt.Println("\n" + text)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -15,7 +16,7 @@ type report struct {
 
 	ratios, latencies, large, sessions []string // lines of tables
 	memory                             string
-	ledger                             []figure
+	ledger, lens                       []figure
 }
 
 func find(set []measured, name string) measured {
@@ -91,11 +92,32 @@ func (r *report) markdown() string {
 	p("\n### Sessions\n\nOpen, one query, close; ms, one after the other.\n")
 	table("| | p50 | p99 |", r.sessions)
 	p("\nMemory of the gate after the runs above, at its peak: %s.\n", r.memory)
-	p("\n### The log\n\n`go test -bench` of the packages themselves; an entry is a statement of about 600 bytes.\n")
-	lines := make([]string, len(r.ledger))
-	for i, f := range r.ledger {
-		lines[i] = "| " + f.name + " | " + strings.Join(f.values, " · ") + " |"
+	if len(r.ledger) > 0 {
+		p("\n### The log\n\n`go test -bench` of the packages themselves; an entry is a statement of about 600 bytes.\n")
+		lines := make([]string, len(r.ledger))
+		for i, f := range r.ledger {
+			lines[i] = "| " + f.name + " | " + strings.Join(f.values, " · ") + " |"
+		}
+		table("| benchmark | result |", lines)
 	}
-	table("| benchmark | result |", lines)
+	if lines := lensLines(r.lens); len(lines) > 0 {
+		p("\n### Lenses, without a gate\n\nA prepared query on the views and on the base tables, 5 M rows in all; medians of interleaved executions.\n")
+		table("| lens/query | lens ÷ base | lens, ms | base, ms |", lines)
+	}
 	return b.String()
+}
+
+// lensLines are the lines of those figures of the lens's benchmark that compare.
+func lensLines(figures []figure) (lines []string) {
+	for _, f := range figures {
+		of := make(map[string]float64)
+		for _, v := range f.values {
+			value, unit, _ := strings.Cut(v, " ")
+			of[unit], _ = strconv.ParseFloat(value, 64) // go test wrote it
+		}
+		if of["base-µs"] > 0 {
+			lines = append(lines, fmt.Sprintf("| %s | **%.2f** | %s | %s |", strings.TrimPrefix(f.name, "Lens/"), of["lens/base"], ms(of["lens-µs"]), ms(of["base-µs"])))
+		}
+	}
+	return lines
 }
