@@ -21,6 +21,9 @@ type Options struct {
 	// GateVerifier is the ready SCRAM-SHA-256 verifier of the password with which
 	// the gate logs in as trefoil_gate; empty leaves the password as it is.
 	GateVerifier string
+	// ReplacePassword lets it take the place of another one, which locks out
+	// whoever uses that.
+	ReplacePassword bool
 }
 
 // Step is one statement of a plan, or several that belong together.
@@ -81,7 +84,7 @@ func begin(ctx context.Context, conn *pgx.Conn, o pgx.TxOptions) (pgx.Tx, error)
 func newPlan(ctx context.Context, q Querier, ds *catalog.Dataset, o Options) (*Plan, error) {
 	p := &Plan{Dataset: ds.Name, ds: ds}
 	b := &builder{q: q, plan: p, ds: ds}
-	password := func(ctx context.Context) error { return b.gatePassword(ctx, o.GateVerifier) }
+	password := func(ctx context.Context) error { return b.gatePassword(ctx, o) }
 	for _, step := range []func(context.Context) error{b.server, b.catalogue, b.roles, password, b.fence, b.schema, b.lenses} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -273,16 +276,21 @@ func (b *builder) schema(ctx context.Context) error {
 	return nil
 }
 
-func (b *builder) gatePassword(ctx context.Context, verifier string) error {
-	if verifier == "" {
+func (b *builder) gatePassword(ctx context.Context, o Options) error {
+	if o.GateVerifier == "" {
 		return nil
 	}
-	var same bool
-	err := b.q.QueryRow(ctx, "SELECT coalesce((SELECT rolpassword = $1 FROM pg_authid WHERE rolname = 'trefoil_gate'), false)", verifier).Scan(&same)
-	if err == nil && !same {
-		b.step("ALTER ROLE trefoil_gate PASSWORD %s", literal(verifier))
+	var old string
+	err := b.q.QueryRow(ctx, "SELECT coalesce((SELECT rolpassword FROM pg_authid WHERE rolname = 'trefoil_gate'), '')").Scan(&old)
+	if err != nil || old == o.GateVerifier {
+		return err
 	}
-	return err
+	if old != "" && !o.ReplacePassword {
+		b.plan.Problems = append(b.plan.Problems, "role trefoil_gate has another password than the configuration's: another instance may serve this store, and would be locked out; --replace-password takes its place")
+		return nil
+	}
+	b.step("ALTER ROLE trefoil_gate PASSWORD %s", literal(o.GateVerifier))
+	return nil
 }
 
 // tag is eight hexadecimal digits that tell names apart.

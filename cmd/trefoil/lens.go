@@ -87,7 +87,8 @@ func (c *planLensCmd) Run(e *env) error {
 }
 
 type applyLensCmd struct {
-	storeFlags `embed:""`
+	storeFlags      `embed:""`
+	ReplacePassword bool `help:"Give the gate's role this instance's password, though it has another: that locks out the instance that uses it."`
 }
 
 func (c *applyLensCmd) Run(e *env) error {
@@ -100,7 +101,7 @@ func (c *applyLensCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	p, err := lens.NewPlan(e.ctx, conn, ds, lens.Options{GateVerifier: verifier})
+	p, err := lens.NewPlan(e.ctx, conn, ds, lens.Options{GateVerifier: verifier, ReplacePassword: c.ReplacePassword})
 	if err != nil {
 		return err
 	}

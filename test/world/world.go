@@ -132,7 +132,7 @@ func (w *World) fence(site string) {
 	sources, err := w.Config.Sources()
 	w.check(err)
 	for _, name := range w.of.Datasets {
-		plan, err := lens.NewPlan(ctx, conn, rules(w.tb, sources).Catalog.Dataset(name), lens.Options{GateVerifier: verifier})
+		plan, err := lens.NewPlan(ctx, conn, rules(w.tb, sources).Catalog.Dataset(name), lens.Options{GateVerifier: verifier, ReplacePassword: true})
 		w.check(err)
 		w.check(lens.Apply(ctx, conn, plan))
 	}
