@@ -171,7 +171,7 @@ func (b *builder) viewerGrants(ctx context.Context) error {
 		}
 		b.step("GRANT SELECT (%s) ON TABLE %s TO %s", identList(columns), ident(b.ds.Schema, t.Name), viewer)
 	}
-	b.step("GRANT SELECT (role, grant_id, pads) ON TABLE trefoil.session TO %s", viewer)
+	b.step("GRANT SELECT ON TABLE trefoil.session TO %s", viewer)
 	b.step("GRANT SELECT ON TABLE trefoil.scope TO %s", viewer)
 	return nil
 }
