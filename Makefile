@@ -9,7 +9,7 @@ BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the programs into bin/
@@ -25,12 +25,21 @@ test: setup-test ## every test once with small counts, then a minute of fuzzing 
 	CGO_ENABLED=1 go test -race -timeout 5m ./record ./proof ./ledger ./access ./gate/...
 	tools/fuzz.sh 60
 
+# Apart from `make test`, because the data is not part of this repository.
+.PHONY: test-pagila
+test-pagila: setup-test ## a database not made for Trefoil, through every lens; DATA=DIR holds pagila/pagila.sql.gz
+	@test -f "$(DATA)/pagila/pagila.sql.gz" || { \
+		echo "there is no pagila/pagila.sql.gz in DATA=\"$(DATA)\"; say where it is: make test-pagila DATA=DIR (examples/pagila/README.md)" >&2; exit 1; }
+	TREFOIL_DATA="$$(cd "$(DATA)" && pwd)" go test -tags pagila -count=1 -timeout 10m ./test/pagila
+
 .PHONY: check
 check: ## formatting, linters, the floors of the house, go.mod
 	@out=$$(gofmt -l .); \
 		test -z "$$out" || { echo "not formatted, run gofmt -w on:"; echo "$$out"; exit 1; }
 	go vet ./...
+	go vet -tags pagila ./test/pagila
 	$(LINT) staticcheck ./...
+	$(LINT) staticcheck -tags pagila ./test/pagila
 	$(LINT) errcheck -ignoretests -exclude tools/errcheck.txt $$(go list ./... | grep -v /test/)
 	go test -count=1 -run '^TestFloors' .
 	go mod tidy -diff
