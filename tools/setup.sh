@@ -18,6 +18,22 @@ has_postgres() {
 	return 1
 }
 
+# Debian's drivers belong to its own Python, whatever else stands first on the PATH.
+has_psycopg() {
+	for python in "${PYTHON:-}" /usr/bin/python3 python3; do
+		[ -n "$python" ] && "$python" -c 'import psycopg2, psycopg' 2>/dev/null && return 0
+	done
+	return 1
+}
+
+# node-postgres comes from npm, at the versions of the lock file, without scripts.
+node_client=$(dirname "$0")/../test/clients/node
+node_postgres() {
+	[ "$node_client/node_modules/.package-lock.json" -nt "$node_client/package-lock.json" ] && return
+	(cd "$node_client" && npm ci --ignore-scripts --no-audit --no-fund)
+	touch "$node_client/node_modules/.package-lock.json"
+}
+
 missing=
 need() { missing="$missing $1"; }
 
@@ -28,6 +44,10 @@ for what in "$@"; do
 	test)
 		has ssh-keygen || need openssh-client
 		has node || need nodejs # checks the vectors of record/ from another language
+		has npm || need npm
+		has_psycopg || need "python3-psycopg2 python3-psycopg"
+		has javac || need default-jdk-headless # 17 and later run a source file
+		[ -e "${PGJDBC:-/usr/share/java/postgresql.jar}" ] || need libpostgresql-jdbc-java
 		if ! has gcc && ! has cc && ! has clang; then need gcc && need libc6-dev; fi
 		;;
 	bench)
@@ -39,7 +59,13 @@ for what in "$@"; do
 	esac
 done
 missing=$(echo "$missing" | tr ' ' '\n' | sort -u | tr '\n' ' ' | sed 's/^ *//; s/ *$//')
-[ -n "$missing" ] || exit 0
+
+# What remains once the packages are there.
+finish() {
+	case " $* " in *" test "*) node_postgres ;; esac
+	exit 0
+}
+[ -n "$missing" ] || finish "$@"
 
 if ! [ -e /etc/debian_version ] || ! has apt-get; then
 	echo "missing: $missing (names of Debian's packages; PostgreSQL must be 15 or later)." >&2
@@ -81,3 +107,4 @@ has_postgres postgres initdb psql || {
 	echo "apt-get install postgresql-common && /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y && apt-get install postgresql" >&2
 	exit 1
 }
+finish "$@"
