@@ -29,14 +29,16 @@ type Genesis struct {
 const GenesisFormat = "trefoil/genesis/v1"
 
 // Start says how a gate runs. Interrupted lists statements without a result
-// from the epoch before: what they asked for may have been delivered.
+// from the epoch before: what they asked for may have been delivered. For a
+// service it is the newest batch of a grant that left statements open, and
+// stands for all of them.
 type Start struct {
 	Version     string   `json:"version"`
 	Binary      string   `json:"binary"` // SHA-256 of the running file, hex: a claim, never evidence
 	Lease       string   `json:"lease"`  // "none" until an overseer is configured
 	Fsync       bool     `json:"fsync"`
-	Interrupted []uint64 `json:"interrupted"` // statement sequences, at most 1,000
-	More        int64    `json:"more"`        // and this many beyond
+	Interrupted []uint64 `json:"interrupted"` // sequences of statements and batches, at most 1,000
+	More        int64    `json:"more"`        // and this many statements beyond
 }
 
 // Stop is the last entry of an orderly end.
@@ -223,6 +225,19 @@ type Result struct {
 	Rows      int64  `json:"rows"`
 	State     string `json:"state"` // SQLSTATE if failed
 	Statement uint64 `json:"statement"`
+}
+
+// Statements is a batch of a service's statements and results (batch.go). It is
+// durable before the first byte of an answer to any of its statements leaves.
+// Field order is alphabetical, because the gate writes this body by hand.
+type Statements struct {
+	Bytes  int64  `json:"bytes"`  // of the results in it
+	Count  int64  `json:"count"`  // statements in it
+	Failed int64  `json:"failed"` // of the results in it
+	Grant  uint64 `json:"grant"`
+	Open   int64  `json:"open"` // statements newer than the newest answered one of their session, up to this batch
+	Rows   int64  `json:"rows"` // of the results in it
+	Scope  string `json:"scope"`
 }
 
 // Strangers counts attempts of one minute that never proved who they were.

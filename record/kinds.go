@@ -24,11 +24,12 @@ const (
 	KindEnd        Kind = "session-end" // and is over: End
 	KindStatement  Kind = "statement"   // a statement, before anything of its answer leaves: Statement
 	KindResult     Kind = "result"      // what its answer was: Result
+	KindStatements Kind = "statements"  // statements and results of a service, one entry for each flush: Statements
 	KindStrangers  Kind = "strangers"   // attempts that never proved who they were, counted: Strangers
 )
 
 var kinds = []Kind{KindGenesis, KindStart, KindStop, KindRules, KindEnrol, KindRequest, KindApproval, KindDenial,
-	KindGrant, KindRefusal, KindRevocation, KindSecret, KindAttempt, KindSession, KindEnd, KindStatement, KindResult, KindStrangers}
+	KindGrant, KindRefusal, KindRevocation, KindSecret, KindAttempt, KindSession, KindEnd, KindStatement, KindResult, KindStatements, KindStrangers}
 
 func (k Kind) known() bool { return slices.Contains(kinds, k) }
 
@@ -58,7 +59,8 @@ const (
 	PartGenesis   = "genesis"   // a C2SP signed note over a Genesis
 	PartSigned    = "signed"    // the document a person signed, canonical JSON
 	PartSignature = "signature" // their armoured SSH signature over it
-	PartStatement = "statement" // StatementText
+	PartStatement = "statement" // StatementText; of 'statements': Batch
+	PartDigest    = "digest"    // BatchDigest
 	PartReason    = "reason"    // free text a person gave
 	PartSubject   = "subject/"  // + number: one subject's key
 )

@@ -45,7 +45,7 @@ func TestLeafHasOneForm(t *testing.T) {
 		"hexadecimal":             strings.Replace(good, "seq 7", "seq 0x7", 1),
 		"sequence of 64 bits":     strings.Replace(good, "seq 7", "seq 9223372036854775808", 1),
 		"time before 1970":        strings.Replace(good, "time 1", "time -1", 1),
-		"unknown kind":            strings.Replace(good, "kind statement", "kind statements", 1),
+		"unknown kind":            strings.Replace(good, "kind statement", "kind statementz", 1),
 		"unknown outcome":         strings.Replace(good, "outcome -", "outcome maybe", 1),
 		"empty outcome":           strings.Replace(good, "outcome -", "outcome ", 1),
 		"empty purpose":           strings.Replace(good, "purpose support", "purpose ", 1),

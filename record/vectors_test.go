@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -42,6 +43,14 @@ type (
 		LeafHash string       `json:"leafHash"` //
 		Entry    string       `json:"entry"`    // as the write-ahead log frames it
 		Root     string       `json:"root"`     // of the log up to this entry
+	}
+	batchVector struct {
+		Salt   string     `json:"salt"`
+		Lines  []string   `json:"lines"`
+		Salts  []string   `json:"salts"` // each line's own
+		Hashes []string   `json:"hashes"`
+		Root   string     `json:"root"`
+		Paths  [][]string `json:"paths"` // of each line
 	}
 	sealVector struct {
 		Seq    string     `json:"seq"`
@@ -154,6 +163,32 @@ func TestEveryKindHasAVector(t *testing.T) {
 	}
 }
 
+func TestBatchVectors(t *testing.T) {
+	for _, v := range vectors[batchVector](t, "statements.json") {
+		b := record.Batch{Salt: unhex(t, v.Salt)}
+		for _, line := range v.Lines {
+			b.Lines = append(b.Lines, json.RawMessage(line))
+		}
+		hashes := b.Hashes()
+		if root := record.Root(hashes); root.String() != v.Root {
+			t.Errorf("root of %d lines: %s, want %s", len(v.Lines), root, v.Root)
+		}
+		for i, h := range hashes {
+			salt := record.LineSalt((*[32]byte)(b.Salt), uint64(i))
+			path := []string{}
+			for _, p := range record.Path(hashes, i) {
+				path = append(path, p.String())
+			}
+			if hex.EncodeToString(salt[:]) != v.Salts[i] || h.String() != v.Hashes[i] || !slices.Equal(path, v.Paths[i]) {
+				t.Errorf("line %d of %d: salt %x, hash %s, path %v", i, len(v.Lines), salt, h, path)
+			}
+			if _, err := record.ParseLine(b.Lines[i]); err != nil {
+				t.Errorf("line %s: %v", b.Lines[i], err)
+			}
+		}
+	}
+}
+
 func TestSealedVectors(t *testing.T) {
 	for _, v := range vectors[sealVector](t, "sealed.json") {
 		want := v.Part.part(t)
@@ -205,6 +240,7 @@ func TestSecondImplementation(t *testing.T) {
 	}
 	want := 0
 	want += len(vectors[logVector](t, "log.json")) + len(vectors[sealVector](t, "sealed.json"))
+	want += len(vectors[batchVector](t, "statements.json"))
 	want += len(vectors[canonVector](t, "canonical.json")) + len(vectors[idVector](t, "ids.json"))
 	if got := string(bytes.TrimSpace(out)); got != strconv.Itoa(want)+" vectors agree" {
 		t.Errorf("%q, want %d vectors", got, want)

@@ -2,7 +2,7 @@
 // text with nothing but Node's crypto. It checks every vector beside it.
 import { createHash, createDecipheriv } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { strictEqual } from "node:assert";
+import { deepStrictEqual, strictEqual } from "node:assert";
 
 const read = (name) => JSON.parse(readFileSync(new URL("vectors/" + name, import.meta.url), "utf8"));
 const sha = (...bytes) => createHash("sha256").update(Buffer.concat(bytes)).digest();
@@ -58,6 +58,25 @@ for (const v of read("log.json")) {
     entry.push(uint(p.name.length, 1), ascii(p.name), hex(p.salt), uint(data.length, 4), data);
   }
   strictEqual(Buffer.concat(entry).toString("hex"), v.entry);
+  checked++;
+}
+
+// Batches of statements: each line under a salt of its own, a tree over the lines.
+function path(hashes, i) {
+  if (hashes.length < 2) return [];
+  let k = 1;
+  while (2 * k < hashes.length) k *= 2;
+  return i < k
+    ? [...path(hashes.slice(0, k), i), root(hashes.slice(k))]
+    : [...path(hashes.slice(k), i - k), root(hashes.slice(0, k))];
+}
+for (const v of read("statements.json")) {
+  const salts = v.lines.map((_, i) => sha(ascii("trefoil/statement/v1\0"), hex(v.salt), uint(i, 8)));
+  const hashes = v.lines.map((line, i) => sha(Buffer.of(0), salts[i], Buffer.from(line, "utf8")));
+  deepStrictEqual(salts.map((s) => s.toString("hex")), v.salts);
+  deepStrictEqual(hashes.map((h) => h.toString("base64")), v.hashes);
+  strictEqual(root(hashes).toString("base64"), v.root);
+  v.lines.forEach((_, i) => deepStrictEqual(path(hashes, i).map((h) => h.toString("base64")), v.paths[i], "path of line " + i));
   checked++;
 }
 
