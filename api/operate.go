@@ -74,6 +74,9 @@ func (a *API) open(seq uint64) (*Entry, error) {
 	return out, nil
 }
 
+// maxShown bounds the parts of one answer: batches of statements are long.
+const maxShown = 16 << 20
+
 // entries gives up to 100 entries from 'from' on; with 'wait' it waits for the
 // first for so long ("10s").
 func (a *API) entries(r *http.Request, _ caller) (any, error) {
@@ -93,10 +96,14 @@ func (a *API) entries(r *http.Request, _ caller) (any, error) {
 		}
 	}
 	out := []*Entry{}
-	for seq := from; seq < a.Log.Durable() && len(out) < 100; seq++ {
+	size := 0
+	for seq := from; seq < a.Log.Durable() && len(out) < 100 && size < maxShown; seq++ {
 		e, err := a.open(seq)
 		if err != nil {
 			return nil, err
+		}
+		for _, p := range e.Parts {
+			size += len(p.JSON) + len(p.Text)
 		}
 		out = append(out, e)
 	}

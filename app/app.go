@@ -94,7 +94,7 @@ func New(cfg *Config, deps Deps) (_ *App, err error) {
 			_ = a.closeFiles() // the first failure is the one to report
 		}
 	}()
-	state, interrupted, err := fold(a.ledger)
+	state, left, err := fold(a.ledger)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func New(cfg *Config, deps Deps) (_ *App, err error) {
 	a.register = access.NewRegister(a.ledger, deps.Clock, state, Lenses(), func(s *access.State) { a.gate.Recheck(s) })
 	a.gate = gate.New(gate.Config{Register: a.register, Log: a.ledger, Read: a.ledger.Read, Stores: stores,
 		Seed: gate.Seed(seed), Clock: deps.Clock, Logger: deps.Logger})
-	a.pg, err = pggate.New(pggate.Config{Desk: a.gate, Log: a.ledger, MaxSessions: cfg.Limits.Sessions,
+	a.pg, err = pggate.New(pggate.Config{Desk: a.gate, MaxSessions: cfg.Limits.Sessions,
 		MaxPerSource: cfg.Limits.PerSource, Logger: deps.Logger, TLS: a.tlsConfig(),
 		ClientAuth: clientAuth[cfg.TLS.ClientAuth], ClientCAs: a.issuers.Load})
 	if err != nil {
@@ -124,7 +124,7 @@ func New(cfg *Config, deps Deps) (_ *App, err error) {
 	a.index = index.New(index.Options{Path: filepath.Join(opt.Dir, "index.db"), Log: a.ledger, Key: indexKey(opt.Master), Logger: deps.Logger})
 	a.api = api.New(api.Config{Register: a.register, Log: a.ledger, Index: a.index, Secret: gate.Seed(seed).Secret, Clock: deps.Clock,
 		Zone: cfg.Zone, Logger: deps.Logger, Sessions: a.pg.Sessions, Postgres: cfg.Listen.Postgres, Fatal: a.fail})
-	return a, a.recordStart(interrupted, !deps.NoFsync)
+	return a, a.recordStart(left, !deps.NoFsync)
 }
 
 func (a *App) tlsConfig() *tls.Config {
@@ -147,11 +147,9 @@ func (a *App) Reload() error {
 	return nil
 }
 
-func (a *App) recordStart(interrupted []uint64, fsync bool) error {
-	const most = 1000
-	body := record.Start{Version: Version, Lease: a.cfg.Lease, Fsync: fsync, Interrupted: []uint64{}}
-	body.Interrupted = append(body.Interrupted, interrupted[:min(most, len(interrupted))]...)
-	body.More = int64(len(interrupted) - len(body.Interrupted))
+func (a *App) recordStart(left interrupted, fsync bool) error {
+	body := record.Start{Version: Version, Lease: a.cfg.Lease, Fsync: fsync}
+	left.fill(&body)
 	var err error
 	if body.Binary, err = digestOfSelf(); err != nil {
 		return err

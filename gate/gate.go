@@ -18,7 +18,7 @@ import (
 // Recorder is what the gate needs of the ledger.
 type Recorder interface {
 	Append(*record.Draft) (record.Ref, error)
-	Wait(ctx context.Context, seq uint64) error
+	pggate.Durability // of entries, by their sequence
 }
 
 // Store is one PostgreSQL server of a zone, as the gate uses it.
@@ -71,13 +71,14 @@ type Gate struct {
 
 	mu       sync.Mutex
 	sessions map[uint64]*session
+	batchers map[uint64]*batcher          // of the services' grants with sessions
 	rules    atomic.Pointer[access.Rules] // by which every open session was last decided
 }
 
 // New makes a gate. Call Recheck after every change of state.
 func New(c Config) *Gate {
 	return &Gate{register: c.Register, record: c.Log, read: c.Read, stores: c.Stores, seed: c.Seed,
-		clock: c.Clock, log: c.Logger, sessions: make(map[uint64]*session)}
+		clock: c.Clock, log: c.Logger, sessions: make(map[uint64]*session), batchers: make(map[uint64]*batcher)}
 }
 
 func (g *Gate) now() int64 { return g.clock().UnixMicro() }

@@ -117,6 +117,7 @@ func (r *tape) Append(d *record.Draft) (record.Ref, error) {
 	r.last = d
 	return record.Ref{Seq: 9}, d.Check()
 }
+func (r *tape) Durable() uint64                    { return 10 }
 func (r *tape) Wait(context.Context, uint64) error { return nil }
 func (r *tape) part(t *testing.T, name string, v any) {
 	t.Helper()

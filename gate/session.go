@@ -2,8 +2,6 @@ package gate
 
 import (
 	"context"
-	"encoding/base64"
-	"strconv"
 	"sync"
 	"time"
 
@@ -19,6 +17,7 @@ const closeTimeout = 10 * time.Second
 
 // session implements pggate.Session.
 type session struct {
+	recorder
 	gate    *Gate
 	id      uint64 // sequence of its entry
 	grant   access.Grant
@@ -28,13 +27,6 @@ type session struct {
 	up      pggate.Upstream
 	timer   *time.Timer
 
-	decision []byte // the constant ends of a statement's 'decision' part
-	tail     []byte
-	stmt     record.Draft // used by the client's direction
-	text     []byte
-	result   record.Draft // used by the store's
-	line     []byte
-
 	once   sync.Once
 	ended  chan struct{}
 	reason string
@@ -42,11 +34,7 @@ type session struct {
 }
 
 func newSession(g *Gate, adm access.Admission, a access.Attempt, store Store) *session {
-	s := &session{gate: g, id: adm.Session, grant: adm.Grant, attempt: a, store: store, ended: make(chan struct{})}
-	s.decision = append(strconv.AppendUint([]byte(`{"grant":`), adm.Grant.Seq, 10), `,"kind":`...)
-	s.tail = record.AppendString([]byte(`,"scope":`), adm.Grant.Scope)
-	s.tail = append(strconv.AppendUint(append(s.tail, `,"session":`...), adm.Session, 10), '}')
-	return s
+	return &session{recorder: g.recorder(adm), gate: g, id: adm.Session, grant: adm.Grant, attempt: a, store: store, ended: make(chan struct{})}
 }
 
 // Upstream implements pggate.Session.
@@ -73,80 +61,6 @@ func (s *session) expire() {
 	s.end("expired", fault.New(fault.GrantEnded, "grant %s has expired", s.grant.ID()).WithHint("ask again: trefoil access request %s", s.grant.Dataset))
 }
 
-// Statement implements pggate.Session. It allocates nothing once its buffers
-// have grown.
-func (s *session) Statement(st *pggate.Statement) (uint64, error) {
-	s.text = append(append(s.text[:0], s.decision...), '"')
-	s.text = append(append(s.text, st.Kind...), '"') // the lexer's own words need no escaping
-	s.text = append(s.text, s.tail...)
-	n := len(s.text)
-	s.text = appendStatement(s.text, st)
-	s.stmt.Reset(record.KindStatement, record.Allowed, s.grant.Purpose)
-	s.stmt.Add(record.PartDecision, s.text[:n:n])
-	s.stmt.Add(record.PartStatement, s.text[n:])
-	ref, err := s.gate.record.Append(&s.stmt)
-	return ref.Seq, err
-}
-
-// Refused implements pggate.Session.
-func (s *session) Refused(st *pggate.Statement, why *fault.Error) (uint64, error) {
-	s.stmt.Reset(record.KindRefusal, record.Denied, s.grant.Purpose)
-	err := s.stmt.AddJSON(record.PartDecision, record.StatementRefusal{Session: s.id, State: why.Kind.SQLState(), Why: why.Message})
-	if err != nil {
-		return 0, err
-	}
-	s.text = appendStatement(s.text[:0], st)
-	s.stmt.Add(record.PartStatement, s.text)
-	ref, err := s.gate.record.Append(&s.stmt)
-	return ref.Seq, err
-}
-
-// appendStatement appends a record.StatementText.
-func appendStatement(b []byte, st *pggate.Statement) []byte {
-	b = strconv.AppendBool(append(b, `{"ambiguous":`...), st.Ambiguous)
-	b = record.AppendBytes(append(b, `,"name":`...), st.Name)
-	b = append(b, `,"params":[`...)
-	for i, p := range st.Params {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		switch {
-		case p.Value == nil:
-			b = append(b, "null"...)
-		case p.Format == 0:
-			b = record.AppendBytes(b, p.Value)
-		default:
-			b = base64.StdEncoding.AppendEncode(append(b, `{"base64":"`...), p.Value)
-			b = append(b, `"}`...)
-		}
-	}
-	b = record.AppendBytes(append(b, `],"portal":`...), st.Portal)
-	b = record.AppendString(append(b, `,"protocol":`...), st.Protocol.String())
-	b = record.AppendBytes(append(b, `,"sql":`...), st.SQL)
-	return append(b, '}')
-}
-
-var outcomes = map[pggate.Completeness]record.Outcome{
-	pggate.Complete: record.Complete, pggate.Suspended: record.Pending, pggate.Failed: record.Failed, pggate.Interrupted: record.Interrupted,
-}
-
-// Result implements pggate.Session.
-func (s *session) Result(r *pggate.Result) error {
-	b := strconv.AppendInt(append(s.line[:0], `{"bytes":`...), r.Bytes, 10)
-	b = strconv.AppendInt(append(b, `,"micros":`...), r.Duration.Microseconds(), 10)
-	b = strconv.AppendInt(append(b, `,"rows":`...), r.Rows, 10)
-	b = append(b, `,"state":"`...)
-	if r.SQLState[0] != 0 {
-		b = append(b, r.SQLState[:]...)
-	}
-	b = strconv.AppendUint(append(b, `","statement":`...), r.Pos, 10)
-	s.line = append(b, '}')
-	s.result.Reset(record.KindResult, outcomes[r.Completeness], s.grant.Purpose)
-	s.result.Add(record.PartDecision, s.line)
-	_, err := s.gate.record.Append(&s.result)
-	return err
-}
-
 // Close implements pggate.Session.
 func (s *session) Close(sum pggate.Summary) {
 	s.gate.mu.Lock()
@@ -166,6 +80,9 @@ func (s *session) Close(sum pggate.Summary) {
 		if err := s.store.Close(ctx, s.role); err != nil {
 			s.gate.log.Error("a session's role was left for the sweep", "session", record.ID('s', s.id), "role", s.role, "err", err)
 		}
+	}
+	if err := s.finish(); err != nil {
+		s.gate.log.Error("the last statements of a session could not be recorded", "session", record.ID('s', s.id), "err", err)
 	}
 	var d record.Draft
 	d.Reset(record.KindEnd, record.None, s.grant.Purpose)

@@ -1,7 +1,9 @@
 package index
 
 import (
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -31,6 +33,8 @@ func (a *applier) rows(e *record.Entry) (request uint64, login any, err error) {
 	case record.KindResult:
 		request, err = a.result(e)
 		return request, nil, err
+	case record.KindStatements:
+		return a.statements(e)
 	case record.KindStart:
 		return 0, nil, a.crashed(e)
 	case record.KindEnrol:
@@ -158,7 +162,7 @@ func (a *applier) asked(e *record.Entry) error {
 	if err != nil {
 		return err
 	}
-	err = a.exec(`INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, e.Seq, b.Login, b.Dataset, b.Lens, b.Scope, b.Purpose, b.Case, len(b.Subjects), e.Seq)
+	err = a.exec(`INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, e.Seq, b.Login, b.Dataset, b.Lens, b.Scope, b.Purpose, b.Case, len(b.Subjects), e.Seq, word(b.Service))
 	for i := 0; i < len(e.Parts) && err == nil; i++ {
 		if p := &e.Parts[i]; strings.HasPrefix(p.Name, record.PartSubject) {
 			err = a.exec(`INSERT OR IGNORE INTO subject VALUES (?, ?)`, person(a.key, string(p.Data)), e.Seq)
@@ -232,6 +236,31 @@ func (a *applier) statement(e *record.Entry) (request uint64, err error) {
 	}
 	a.open[e.Seq] = &statement{session: b.Session, request: request, verb: b.Kind, outcome: record.Pending}
 	return request, err
+}
+
+// statements is a batch of a service's: the service did it, in the life of its
+// owner's request. Its lines are not read.
+func (a *applier) statements(e *record.Entry) (request uint64, login any, err error) {
+	b, err := body[record.Statements](e)
+	if err == nil {
+		request, err = a.ofGrant(b.Grant)
+	}
+	if err == nil && request != 0 {
+		login, err = a.service(request)
+	}
+	return request, login, err
+}
+
+func (a *applier) service(request uint64) (any, error) {
+	s, err := a.stmt(`SELECT service FROM request WHERE seq = ?`)
+	if err != nil {
+		return nil, err
+	}
+	var name sql.NullString
+	if err := s.QueryRow(request).Scan(&name); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, err
+	}
+	return word(name.String), nil
 }
 
 func (a *applier) result(e *record.Entry) (request uint64, err error) {

@@ -109,6 +109,9 @@ func (z *zone) rules() {
 	for kind, name := range map[string]string{"catalogue": "catalog.yaml", "countries": "countries.yaml", "directory": "directory.yaml", "duties": "duties.cedar", "policy": "rules.cedar"} {
 		text, err := os.ReadFile(filepath.Join("..", "examples", "clips", name))
 		z.check(err)
+		if kind == "directory" {
+			text = append(text, "\nservices:\n  replies: {name: Suggested replies, owner: jonas}\n"...)
+		}
 		sources = append(sources, record.Source{Kind: kind, Name: name, Text: string(text)})
 	}
 	_, _, err := z.reg.Publish(context.Background(), record.Actor{}, sources)
@@ -134,7 +137,13 @@ func (z *zone) sign(who, namespace string, doc any) access.Signed {
 // ask requests a case about people, or everybody if none is named.
 func (z *zone) ask(who, purpose string, people ...string) access.Outcome {
 	z.tb.Helper()
-	doc := record.SignedRequest{Format: record.RequestFormat, Origin: origin, Login: who, Dataset: "clips", Sites: []string{}, Lens: "masked", Scope: "case",
+	return z.askFor("", who, purpose, people...)
+}
+
+// askFor is ask for a service of theirs.
+func (z *zone) askFor(service, who, purpose string, people ...string) access.Outcome {
+	z.tb.Helper()
+	doc := record.SignedRequest{Format: record.RequestFormat, Origin: origin, Login: who, Service: service, Dataset: "clips", Sites: []string{}, Lens: "masked", Scope: "case",
 		Purpose: purpose, Case: "4711", Seconds: 36000, Subjects: []string{}, Time: z.clock.Now().UnixMicro(), Nonce: access.NewNonce()}
 	if len(people) == 0 {
 		doc.Scope = "bulk"
@@ -201,6 +210,7 @@ func (z *zone) result(statement uint64, rows int64, outcome record.Outcome) uint
 // told are the places of the story's entries.
 type told struct {
 	jonas, bulk, viktor  access.Outcome // requests
+	service              access.Outcome // of jonas'
 	jonasIn, bulkIn      uint64         // sessions
 	read, bulkRead, open uint64         // statements
 	refused              uint64         // a statement
@@ -237,6 +247,11 @@ func (z *zone) story() (s told) {
 	z.result(s.bulkRead, 1000, record.Complete)
 	s.open = z.statement(s.bulkIn, s.bulk.Grant.Seq, "bulk")
 	z.put(record.KindStart, record.None, record.Start{Version: "1", Interrupted: []uint64{s.open}})
+	s.service = z.askFor("replies", "jonas", "support", "1003")
+	z.login("replies", s.service.Grant.Seq, dublin)
+	for open := range int64(2) {
+		z.put(record.KindStatements, record.Allowed, record.Statements{Grant: s.service.Grant.Seq, Count: 4, Rows: 9, Open: open, Scope: "case"})
+	}
 	z.verdict("astrid", "revoke", g)
 	z.put(record.KindStop, record.None, record.Stop{Reason: "asked to"})
 	return s

@@ -2,10 +2,10 @@ package index
 
 // version is raised with every change of the schema or of what rows are made of
 // an entry; an index of another version is made anew.
-const version = 1
+const version = 2
 
 // hot kinds make up nearly all of a busy log: they have one index entry each.
-const hot = `('statement','result')`
+const hot = `('statement','result','statements')`
 
 // An entry belongs to the life of one request: the grant that came of it, the
 // sessions under that grant, their statements. 'request' names it everywhere.
@@ -42,7 +42,8 @@ CREATE TABLE request (
 	purpose   TEXT NOT NULL,
 	reference TEXT NOT NULL,    -- the case
 	people    INTEGER NOT NULL, -- how many it names
-	last      INTEGER NOT NULL  -- newest entry of its life
+	last      INTEGER NOT NULL, -- newest entry of its life
+	service   TEXT              -- the program it is for, if it is for one
 ) STRICT;
 CREATE INDEX request_login ON request (login, last);
 CREATE INDEX request_dataset ON request (dataset, last);

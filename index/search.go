@@ -185,7 +185,9 @@ func (s *searcher) ofKind(query string, args []any) (string, []any) {
 	if s.q.Kind == "" {
 		return query, args
 	}
-	if s.q.Kind != record.KindStatement && s.q.Kind != record.KindResult {
+	switch s.q.Kind {
+	case record.KindStatement, record.KindResult, record.KindStatements:
+	default:
 		query += ` AND e.kind NOT IN ` + hot
 	}
 	return query + ` AND e.kind = ?`, append(args, string(s.q.Kind))

@@ -50,6 +50,7 @@ func TestSearch(t *testing.T) {
 	viktor := strings.Fields("request/viktor refusal/viktor approval/diana refusal/viktor denial/astrid")
 	sean := strings.Fields("request/sean refusal/sean approval/astrid grant/sean attempt/sean session/sean")
 	read := strings.Fields("statement/sean result/sean statement/sean")
+	service := strings.Fields("request/jonas grant/jonas attempt/replies session/replies statements/replies statements/replies")
 	revoked := []string{"revocation/astrid"}
 	maybe := func(list []string) (out []string) {
 		for _, s := range list {
@@ -61,10 +62,10 @@ func TestSearch(t *testing.T) {
 		q    index.Query
 		want []string
 	}{
-		"a person: what they did, and what became of their requests": {index.Query{Person: "jonas"}, slices.Concat([]string{"enrol/jonas"}, jonas, revoked)},
+		"a person: what they did, and what became of their requests": {index.Query{Person: "jonas"}, slices.Concat([]string{"enrol/jonas"}, jonas, service, revoked)},
 		"a person who only decides":                                  {index.Query{Person: "astrid"}, strings.Fields("enrol/astrid denial/astrid approval/astrid revocation/astrid")},
 		"nobody of that name":                                        {index.Query{Person: "jona"}, nil},
-		"a dataset":                                                  {index.Query{Dataset: "clips"}, slices.Concat(jonas, viktor, sean, read, revoked)},
+		"a dataset":                                                  {index.Query{Dataset: "clips"}, slices.Concat(jonas, viktor, sean, read, service, revoked)},
 		"another dataset":                                            {index.Query{Dataset: "films"}, nil},
 		"somebody named, and those who may have seen them":           {index.Query{Subject: "1001"}, slices.Concat(jonas, viktor, maybe(sean), revoked)},
 		"somebody named once":                                        {index.Query{Subject: "1002"}, slices.Concat(jonas, maybe(sean), revoked)},
@@ -74,8 +75,10 @@ func TestSearch(t *testing.T) {
 		"somebody, by one person":                                    {index.Query{Subject: "1001", Person: "viktor"}, viktor},
 		"somebody, by who only decided":                              {index.Query{Subject: "1001", Person: "astrid"}, strings.Fields("denial/astrid approval/astrid? revocation/astrid")},
 		"somebody of another dataset":                                {index.Query{Subject: "1001", Dataset: "films"}, nil},
-		"since a moment":                                             {index.Query{Since: s.middle}, slices.Concat(viktor, sean, read, []string{"start/"}, revoked, []string{"stop/"})},
-		"a person, since a moment":                                   {index.Query{Person: "jonas", Since: s.middle}, revoked},
+		"since a moment":                                             {index.Query{Since: s.middle}, slices.Concat(viktor, sean, read, []string{"start/"}, service, revoked, []string{"stop/"})},
+		"a person, since a moment":                                   {index.Query{Person: "jonas", Since: s.middle}, slices.Concat(service, revoked)},
+		"a service":                                                  {index.Query{Person: "replies"}, service[2:]},
+		"whom a service read":                                        {index.Query{Subject: "1003", Kind: record.KindStatements}, service[4:]},
 		"since tomorrow":                                             {index.Query{Since: s.middle + 1e12}, nil},
 		"a kind":                                                     {index.Query{Kind: record.KindRefusal}, strings.Fields("refusal/jonas refusal/jonas refusal/viktor refusal/viktor refusal/sean")},
 		"a kind that is nobody's":                                    {index.Query{Kind: record.KindStrangers}, []string{"strangers/"}},

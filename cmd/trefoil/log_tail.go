@@ -118,6 +118,9 @@ type facts struct {
 	Version     string
 	Why         string
 	Counts      []record.StrangerCount
+	Count       int64
+	Failed      int64
+	Open        int64
 }
 
 // of gives what an entry's line ends with.
@@ -157,6 +160,12 @@ func (f *facts) of(leaf record.Leaf) string {
 		text := fmt.Sprintf("of statement %d: %d rows, %d bytes, %.1f ms", f.Statement, f.Rows, f.Bytes, float64(f.Micros)/1000)
 		if f.State != "" {
 			text += ", SQLSTATE " + f.State
+		}
+		return text
+	case record.KindStatements:
+		text := fmt.Sprintf("%s under %s: %d rows, %d bytes", count(int(f.Count), "statement", "statements"), record.ID('g', f.Grant), f.Rows, f.Bytes)
+		if f.Failed > 0 {
+			text += fmt.Sprintf(", %d failed", f.Failed)
 		}
 		return text
 	case record.KindStrangers:

@@ -74,19 +74,21 @@ type Setting struct{ Name, Value string }
 // Session is one open session. Statement and Refused are called by one goroutine,
 // Result by another, at the same time; Close is called once, after both are done.
 type Session interface {
+	Durability
+
 	// Upstream is called once, first.
 	Upstream() Upstream
 
-	// Statement sequences the record of one statement and returns its position
-	// without waiting for it: the gate forwards the statement, and releases
-	// nothing the store sends until Log.Durable() > pos. It is on the hot path and
+	// Statement sequences the record of one statement and returns its position,
+	// which never falls within a session, without waiting for it: the gate forwards the statement, and releases
+	// nothing the store sends until Durable() > pos. It is on the hot path and
 	// must not allocate. s and its slices are valid during the call only. A
 	// *fault.Error of kind Statement, Denied or TooLarge refuses this statement;
 	// any other error ends the session.
 	Statement(s *Statement) (pos uint64, err error)
 
 	// Refused records a statement that the gate will not forward; its error
-	// reaches the client only after Log.Durable() > pos. An error ends the session.
+	// reaches the client only after Durable() > pos. An error ends the session.
 	Refused(s *Statement, why *fault.Error) (pos uint64, err error)
 
 	// Result records what became of a statement. It is not waited for; an error
@@ -181,11 +183,12 @@ type Summary struct {
 	Why                 *fault.Error // nil when the client left by itself
 }
 
-// Log is the record's durability, as the release of bytes needs it.
-type Log interface {
-	// Durable is one atomic load: every entry with sequence < Durable() is durable.
+// Durability is how far a session's record is durable, as the release of bytes
+// needs it. Positions are those that Statement and Refused gave.
+type Durability interface {
+	// Durable is one atomic load: every record at a position < Durable() is durable.
 	Durable() uint64
 	// Wait returns nil once Durable() > pos. An error means that pos will not
-	// become durable, or that ctx has ended.
+	// become durable, or that ctx has ended. One goroutine at a time calls it.
 	Wait(ctx context.Context, pos uint64) error
 }

@@ -77,7 +77,7 @@ func (d *testDesk) Open(ctx context.Context, l Login) (Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &testSession{desk: d, log: d.w.log, ended: make(chan struct{}), closed: make(chan struct{})}
+	s := &testSession{desk: d, testLog: d.w.log, ended: make(chan struct{}), closed: make(chan struct{})}
 	again, err := pgconn.Construct(h)
 	if err != nil {
 		return nil, err
@@ -92,8 +92,8 @@ func (d *testDesk) Open(ctx context.Context, l Login) (Session, error) {
 
 // testSession keeps what it is told.
 type testSession struct {
+	*testLog
 	desk    *testDesk
-	log     *testLog
 	up      Upstream
 	ended   chan struct{}
 	closed  chan struct{}
@@ -134,14 +134,14 @@ func (s *testSession) Statement(st *Statement) (uint64, error) {
 	if !s.quiet {
 		s.statements = append(s.statements, keep(st))
 	}
-	return s.log.append(), nil
+	return s.append(), nil
 }
 
 func (s *testSession) Refused(st *Statement, _ *fault.Error) (uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refused = append(s.refused, keep(st))
-	return s.log.append(), nil
+	return s.append(), nil
 }
 
 func (s *testSession) Result(r *Result) error {

@@ -68,7 +68,7 @@ func newWorld(tb testing.TB, change ...func(*Config)) *world {
 		tb.Fatal(err)
 	}
 	cfg := Config{
-		Desk: w.desk, Log: w.log, TLS: &tls.Config{Certificates: []tls.Certificate{cert}},
+		Desk: w.desk, TLS: &tls.Config{Certificates: []tls.Certificate{cert}},
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	for _, c := range change {

@@ -77,11 +77,11 @@ func (*sink) CloseWrite() error               { return nil }
 func (*sink) Close() error                    { return nil }
 
 func loose(tb testing.TB) (*relay, *sink, *sink) {
-	g := &Gate{maxMessage: 4 << 20, log: newTestLog()}
+	g := &Gate{maxMessage: 4 << 20}
 	g.chunks.New = func() any { return new([downBuffer]byte) }
 	g.inbox.New = func() any { return new([inBuffer]byte) }
 	store, client := &sink{}, &sink{}
-	s := &testSession{log: newTestLog(), ended: make(chan struct{}), up: Upstream{Conn: store}}
+	s := &testSession{testLog: newTestLog(), ended: make(chan struct{}), up: Upstream{Conn: store}}
 	r := newRelay(g, s, s.up, &hello{wire: &wireConn{Conn: client}})
 	r.client = client
 	store.due = r.due

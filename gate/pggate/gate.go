@@ -18,7 +18,6 @@ import (
 // with each.
 type Config struct {
 	Desk Desk
-	Log  Log
 	// TLS holds the certificate, ECDSA or RSA: drivers cannot bind a channel to an
 	// Ed25519 one. ALPN, minimum version and record sizing are set by the gate.
 	TLS *tls.Config
@@ -38,7 +37,6 @@ type Config struct {
 // Gate accepts PostgreSQL clients. Make one with New.
 type Gate struct {
 	desk       Desk
-	log        Log
 	tls        *tls.Config
 	maxMessage int
 	cfg        Config
@@ -63,8 +61,8 @@ type Gate struct {
 
 // New makes a gate from its configuration.
 func New(cfg Config) (*Gate, error) {
-	if cfg.Desk == nil || cfg.Log == nil {
-		return nil, errors.New("pggate: Desk and Log are required")
+	if cfg.Desk == nil {
+		return nil, errors.New("pggate: Desk is required")
 	}
 	if cfg.TLS == nil || len(cfg.TLS.Certificates) == 0 && cfg.TLS.GetCertificate == nil {
 		return nil, errors.New("pggate: a TLS certificate is required")
@@ -84,7 +82,7 @@ func New(cfg Config) (*Gate, error) {
 		cfg.Logger = slog.Default()
 	}
 	g := &Gate{
-		desk: cfg.Desk, log: cfg.Log, tls: serverTLS(cfg), maxMessage: cfg.MaxMessage, cfg: cfg, logger: cfg.Logger,
+		desk: cfg.Desk, tls: serverTLS(cfg), maxMessage: cfg.MaxMessage, cfg: cfg, logger: cfg.Logger,
 		listeners: map[net.Listener]bool{}, strangers: map[netip.Addr]int{}, waiting: map[net.Conn]bool{}, sessions: map[uint32]*relay{},
 	}
 	g.chunks.New = func() any { return new([downBuffer]byte) }

@@ -28,7 +28,7 @@ type relay struct {
 	epoch time.Time
 
 	// last is 1 + the position of the newest record of this session: nothing is
-	// released before Log.Durable() has reached it. up stores it before it
+	// released before the session's Durable() has reached it. up stores it before it
 	// forwards; down loads it after it has read.
 	last atomic.Uint64
 	// voided is the newest segment after whose end no portal of it or of an
@@ -185,10 +185,10 @@ func (r *relay) now() int64 { return int64(time.Since(r.epoch)) }
 // recorded so far is durable.
 func (r *relay) held() *fault.Error {
 	last := r.last.Load()
-	if r.gate.log.Durable() >= last {
+	if r.sess.Durable() >= last {
 		return nil
 	}
-	if err := r.gate.log.Wait(r.ctx, last-1); err != nil {
+	if err := r.sess.Wait(r.ctx, last-1); err != nil {
 		return notRecorded(err)
 	}
 	return nil
