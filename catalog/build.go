@@ -130,6 +130,11 @@ func (p *parser) dataset(e entry, c *Catalog) *Dataset {
 		"sites!": func(n *yaml.Node) { sites = n },
 		"schema": func(n *yaml.Node) { d.Schema = p.identifier(n, "the schema of "+what) },
 		"lenses": func(n *yaml.Node) { d.Lenses = p.lenses(n, what) },
+		"rows": func(n *yaml.Node) {
+			if d.RowSecurity = n.Value == "rls"; !d.RowSecurity {
+				p.fault(n.Line, "rows of %s can only be rls; leave it out when its stores hold the zone's residents alone", what)
+			}
+		},
 		"tables!": func(n *yaml.Node) {
 			for _, t := range p.mapping(n, "the tables of "+what) {
 				d.Tables = append(d.Tables, p.table(t))

@@ -36,12 +36,13 @@ type Site struct {
 
 // Dataset is one schema of related tables about one kind of data subject.
 type Dataset struct {
-	Name   string
-	Zone   *Zone
-	Sites  []*Site
-	Schema string  // of the operator's tables; "public" unless given
-	Lenses []Level // that stores have of it; nil: all
-	Tables []*Table
+	Name        string
+	Zone        *Zone
+	Sites       []*Site
+	Schema      string  // of the operator's tables; "public" unless given
+	Lenses      []Level // that stores have of it; nil: all
+	RowSecurity bool    // its lenses show only rows of the zone's residents, whoever else is in the store
+	Tables      []*Table
 }
 
 // Kind says how a table hangs on the data subject.

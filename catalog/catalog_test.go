@@ -274,3 +274,20 @@ func path(column, parent, parentColumn string) Path {
 }
 
 func hasColumn(t *Table, name string) bool { _, ok := t.Column(name); return ok }
+
+func TestRowSecurityNeedsAHomeOfItsOwn(t *testing.T) {
+	head := "zones: { eu: { residents: [IE], sites: { s: { country: IE, store: s } } } }\ndatasets:\n  d:\n    zone: eu\n    sites: [s]\n    rows: ROWS\n    tables:\n"
+	near := "      p: { subject: id, home: c, columns: { id: subject, c: residence } }\n"
+	far := "      p: { subject: id, home: a.c, columns: { id: subject, a_id: key } }\n      a: { via: p.a_id -> id, columns: { id: key, c: residence } }\n"
+	for _, c := range []struct{ rows, tables, want string }{
+		{"rls", near, ""},
+		{"rls", far, "table p needs its home country in a column of its own"},
+		{"rls", "      p: { subject: id, columns: { id: subject } }\n", "table p needs its home country in a column of its own"},
+		{"all", near, "rows of dataset d can only be rls"},
+	} {
+		got, err := Parse("c", []byte(strings.Replace(head, "ROWS", c.rows, 1)+c.tables))
+		if c.want == "" && (err != nil || !got.Dataset("d").RowSecurity) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("rows: %s: error = %v, want %q", c.rows, err, c.want)
+		}
+	}
+}

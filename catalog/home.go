@@ -43,6 +43,10 @@ func (d *Dataset) HomePath() []Path {
 // checkHome sees to it that the home is one value for each subject: a table that
 // hangs on another in any way but via may have several rows for one, or none.
 func (p *parser) checkHome(d *Dataset, t *Table) {
+	if t.Kind == Subject && d.RowSecurity && t.Home.Table != t.Name {
+		// A policy that asks another table, whose policy asks this one, never ends.
+		p.fault(p.lines[t], "table %s needs its home country in a column of its own, since dataset %s has rows: rls", t.Name, d.Name)
+	}
 	if t.Home.Column == "" {
 		return
 	}

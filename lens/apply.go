@@ -209,12 +209,16 @@ func Release(ctx context.Context, conn *pgx.Conn, ds *catalog.Dataset, table str
 	if ds.Table(table) == nil {
 		return nil, fault.New(fault.NotFound, "dataset %s has no table %s", ds.Name, table)
 	}
+	over, policies, err := policiesOver(ctx, conn, ds, table)
+	if err != nil {
+		return nil, err
+	}
 	rows, err := conn.Query(ctx, `SELECT DISTINCT format('%I.%I', n.nspname, v.relname)
 		FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite w ON w.oid = d.objid AND d.classid = 'pg_catalog.pg_rewrite'::regclass
 		JOIN pg_catalog.pg_class v ON v.oid = w.ev_class JOIN pg_catalog.pg_namespace n ON n.oid = v.relnamespace
 		JOIN trefoil.lens l ON l.schema = n.nspname
-		WHERE l.dataset = $1 AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = to_regclass($2) ORDER BY 1`,
-		ds.Name, ident(ds.Schema, table))
+		WHERE l.dataset = $1 AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = ANY ($2) ORDER BY 1`,
+		ds.Name, over)
 	if err != nil {
 		return nil, err
 	}
@@ -226,6 +230,7 @@ func Release(ctx context.Context, conn *pgx.Conn, ds *catalog.Dataset, table str
 	for _, v := range views {
 		statements = append(statements, "DROP VIEW "+v)
 	}
+	statements = append(statements, policies...) // after the views, which would show more without them
 	return views, named(ctx, conn, ds, inTx(ctx, conn, statements))
 }
 

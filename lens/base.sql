@@ -48,6 +48,16 @@ CREATE UNIQUE INDEX IF NOT EXISTS scope_int ON trefoil.scope (grant_id, key_int)
 CREATE UNIQUE INDEX IF NOT EXISTS scope_uuid ON trefoil.scope (grant_id, key_uuid) WHERE key_uuid IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS scope_text ON trefoil.scope (grant_id, key_text) WHERE key_text IS NOT NULL;
 
+-- Tables of the operator's on which row security was turned on for a dataset with
+-- rows: rls, and what a drop has to restore.
+CREATE TABLE IF NOT EXISTS trefoil.secured (
+	dataset  text NOT NULL,
+	relation oid NOT NULL,
+	was_on   boolean NOT NULL,             -- the table had row security before
+	policy   text NOT NULL,                -- condition of the rows that lenses show; empty while released
+	PRIMARY KEY (dataset, relation)
+);
+
 -- session_open makes the login role of one session and writes what its views
 -- look up. The gate chooses neither the lens role nor the schema. p_pseudonyms
 -- stand beside p_subjects in the pseudonymous lens and are NULL in others.
@@ -182,6 +192,7 @@ $$;
 ALTER TABLE trefoil.lens OWNER TO trefoil_owner;
 ALTER TABLE trefoil.session OWNER TO trefoil_owner;
 ALTER TABLE trefoil.scope OWNER TO trefoil_owner;
+ALTER TABLE trefoil.secured OWNER TO trefoil_owner;
 ALTER FUNCTION trefoil.session_open OWNER TO trefoil_owner;
 ALTER FUNCTION trefoil.session_close OWNER TO trefoil_owner;
 ALTER FUNCTION trefoil.sweep OWNER TO trefoil_owner;

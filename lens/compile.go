@@ -142,6 +142,11 @@ func (c *compiler) compile() *Compiled {
 		}
 		out.Views = append(out.Views, v)
 	}
+	for _, t := range c.ds.Tables {
+		if sql := rowsOf(c.ds, t); sql != "" {
+			fmt.Fprintf(h, "rows %q\n%s\n", t.Name, sql)
+		}
+	}
 	out.Pads = c.pads
 	out.Digest = hex.EncodeToString(h.Sum(nil))
 	out.Schema = strings.Join([]string{out.Dataset, out.Lens, out.Scope, out.Digest[:8]}, "_")

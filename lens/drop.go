@@ -37,6 +37,9 @@ func Drop(ctx context.Context, conn *pgx.Conn, dataset string, o DropOptions) er
 			return err
 		}
 	}
+	if err := restoreRows(ctx, conn, dataset); err != nil {
+		return err
+	}
 	var database string
 	if err := conn.QueryRow(ctx, "SELECT current_database()").Scan(&database); err != nil {
 		return err

@@ -85,7 +85,7 @@ func newPlan(ctx context.Context, q Querier, ds *catalog.Dataset, o Options) (*P
 	p := &Plan{Dataset: ds.Name, ds: ds}
 	b := &builder{q: q, plan: p, ds: ds}
 	password := func(ctx context.Context) error { return b.gatePassword(ctx, o) }
-	for _, step := range []func(context.Context) error{b.server, b.catalogue, b.roles, password, b.fence, b.schema, b.lenses} {
+	for _, step := range []func(context.Context) error{b.server, b.catalogue, b.roles, password, b.fence, b.schema, b.rowSecurity, b.lenses} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}

@@ -47,7 +47,10 @@ WITH f AS (
 	FROM role r JOIN pg_catalog.pg_shdepend s ON s.refclassid = 'pg_catalog.pg_authid'::regclass AND s.refobjid = r.oid
 	WHERE NOT r.shared AND (s.deptype = 'a' OR s.deptype = 'o' AND r.rolname = (SELECT f.role FROM f)) GROUP BY r.rolname
 	UNION ALL
-	SELECT 'row security of ' || n.nspname || '.' || t.relname, concat_ws('|', t.relrowsecurity, t.relforcerowsecurity)
+	SELECT 'row security of ' || n.nspname || '.' || t.relname, concat_ws('|', t.relrowsecurity, t.relforcerowsecurity,
+		-- the owner is exempt from policies
+		CASE WHEN t.relrowsecurity THEN t.relowner::regrole END,
+		(SELECT string_agg(concat_ws('|', p.polname, p.polcmd, p.polpermissive, p.polroles::regrole[], p.polqual, p.polwithcheck), '|' ORDER BY p.polname) FROM pg_catalog.pg_policy p WHERE p.polrelid = t.oid))
 	FROM (SELECT DISTINCT d.refobjid FROM view,
 		LATERAL (SELECT w.oid FROM pg_catalog.pg_rewrite w WHERE w.ev_class = view.oid OFFSET 0) w,
 		LATERAL (SELECT d.refobjid FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid <> view.oid OFFSET 0) d) d

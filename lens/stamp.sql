@@ -30,7 +30,7 @@ WITH f AS MATERIALIZED (
 	SELECT s.xmin, s.objid::bigint + s.classid::bigint * s.dbid::bigint + (4::bigint << 32) FROM role, LATERAL (SELECT s.xmin, s.objid, s.classid, s.dbid FROM pg_catalog.pg_shdepend s
 		WHERE s.refclassid = 'pg_catalog.pg_authid'::regclass AND s.refobjid = role.oid OFFSET 0) s WHERE role.lens
 	UNION ALL
-	SELECT p.xmin, hashtextextended((SELECT concat(c.oid, c.relrowsecurity, c.relforcerowsecurity) FROM pg_catalog.pg_class c WHERE c.oid = p.polrelid), p.oid::bigint) FROM pg_catalog.pg_policy p
+	SELECT p.xmin, hashtextextended((SELECT concat(c.oid, c.relrowsecurity, c.relforcerowsecurity, c.relowner) FROM pg_catalog.pg_class c WHERE c.oid = p.polrelid), p.oid::bigint) FROM pg_catalog.pg_policy p
 	UNION ALL
 	SELECT '0'::xid, hashtextextended(role.attributes, 0) FROM role
 	UNION ALL
