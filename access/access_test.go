@@ -490,7 +490,7 @@ func TestChangedRulesEndWhatTheyNoLongerPermit(t *testing.T) {
 	if _, err := o.Admit(context.Background(), a); err != nil {
 		t.Fatal(err)
 	}
-	o.publish("catalogue", "sites: [dublin-1, hamar]", "sites: [dublin-1]") // the dataset leaves a site its zone keeps
+	o.publish("catalogue", "sites: [dublin-1, dublin-2, hamar]", "sites: [dublin-1]") // the dataset leaves a site its zone keeps
 	if why := o.State().Still(a, o.log.clock().UnixMicro()); why == nil {
 		t.Error("a session goes on at a site its dataset has left")
 	}

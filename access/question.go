@@ -14,18 +14,28 @@ func errNoRules() *fault.Error {
 	return fault.New(fault.Denied, "no rules are in force yet").WithHint("the operator publishes them: trefoil publish")
 }
 
-// Dataset finds a dataset in the rules in force.
+// Dataset finds a dataset of our zone in the rules in force.
 func (s *State) Dataset(name string) (*catalog.Dataset, *catalog.Zone, error) {
 	if s.Rules == nil {
 		return nil, nil, errNoRules()
 	}
 	ds := s.Rules.Catalog.Dataset(name)
+	if ds != nil && s.Zone != "" && ds.Zone.Name != s.Zone {
+		return nil, nil, fault.New(fault.NotFound, "dataset %s lies in zone %s; this is zone %s", name, ds.Zone.Name, s.Zone).
+			WithHint("ask the gate of zone %s", ds.Zone.Name)
+	}
 	if ds == nil {
 		var names []string
 		for _, ds := range s.Rules.Catalog.Datasets {
-			names = append(names, ds.Name)
+			if s.Zone == "" || ds.Zone.Name == s.Zone {
+				names = append(names, ds.Name)
+			}
 		}
-		return nil, nil, fault.New(fault.NotFound, "there is no dataset %q", name).WithHint("datasets are %s", strings.Join(names, ", "))
+		hint := "this zone has none"
+		if len(names) > 0 {
+			hint = "datasets are " + strings.Join(names, ", ")
+		}
+		return nil, nil, fault.New(fault.NotFound, "there is no dataset %q", name).WithHint("%s", hint)
 	}
 	return ds, ds.Zone, nil
 }
@@ -41,7 +51,7 @@ func (s *State) Question(r *Request, site string, from netip.Addr, now int64) (p
 	q := policy.Question{
 		Login: r.Login, Lens: r.Lens, Scope: r.Scope, Purpose: r.Purpose,
 		HasCase: r.Case != "", Subjects: len(r.Subjects),
-		Dataset: ds.Name, Zone: zone.Name, Residents: zone.Residents,
+		Dataset: ds.Name, Zone: zone.Name, Residents: zone.Residents, Authorities: zone.AuthoritiesAt(now),
 		Site: site, Address: from, OpenedAt: r.Time, Now: now,
 	}
 	for _, c := range ds.Categories() {

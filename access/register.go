@@ -107,6 +107,9 @@ func (r *Register) Publish(ctx context.Context, actor record.Actor, sources []re
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := rules.Check(r.state.Load().Zone); err != nil {
+		return record.Ref{}, nil, err
+	}
 	if now := r.state.Load().Rules; now != nil && now.Digest == rules.Digest {
 		return record.Ref{}, nil, fault.New(fault.Conflict, "these very rules are in force already")
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/trefoil-dev/trefoil/catalog"
 	"github.com/trefoil-dev/trefoil/identity"
@@ -73,4 +74,29 @@ func LoadRules(sources []record.Source) (*Rules, error) {
 		return nil, fault.New(fault.BadInput, "%s declares no purposes", r.Catalog.Name).WithHint("purposes: [support, …] at its top")
 	}
 	return r, nil
+}
+
+// Check compares the files of a set with each other, and with the zone whose log
+// they are for ("": any). It is asked before rules are published; a fold is not so
+// strict, because what an older release let pass stands in logs.
+func (r *Rules) Check(zone string) error {
+	var names []string
+	for _, z := range r.Catalog.Zones {
+		names = append(names, z.Name)
+	}
+	if zone != "" && !slices.Contains(names, zone) {
+		return fault.New(fault.BadInput, "%s has no zone %q, which this log is kept for", r.Catalog.Name, zone).
+			WithHint("its zones are %s; zone: in trefoil.yaml says which is ours", strings.Join(names, ", "))
+	}
+	for _, d := range r.Facts.Countries.Decisions() {
+		z := r.Catalog.Zone(d.Zone)
+		where := fmt.Sprintf("%s:%d", r.Sources[slices.Index(sourceKinds, SourceCountries)].Name, d.Line)
+		if z == nil {
+			return fault.New(fault.BadInput, "%s: an adequacy decision is about zone %q, which %s does not have", where, d.Zone, r.Catalog.Name)
+		}
+		if d.Authority != "" && (zone == "" || d.Zone == zone) && !slices.ContainsFunc(z.Authorities, func(a catalog.Authority) bool { return a.Name == d.Authority }) {
+			return fault.New(fault.BadInput, "%s: an adequacy decision is one of authority %q, which zone %s of %s does not have", where, d.Authority, z.Name, r.Catalog.Name)
+		}
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/trefoil-dev/trefoil/record"
 )
@@ -12,6 +13,7 @@ import (
 // leaves the old as it was.
 type State struct {
 	N        uint64 // entries folded
+	Zone     string // of the genesis; empty before it
 	Rules    *Rules // nil before the first are published
 	Keys     map[string][]Key
 	Requests map[uint64]Request
@@ -79,14 +81,14 @@ func (r *Request) ID() string { return record.ID('r', r.Seq) }
 // Bears says whether entries of the kind change state. The others only move N.
 func Bears(k record.Kind) bool {
 	switch k {
-	case record.KindRules, record.KindEnrol, record.KindRequest, record.KindApproval, record.KindDenial, record.KindGrant, record.KindRevocation:
+	case record.KindGenesis, record.KindRules, record.KindEnrol, record.KindRequest, record.KindApproval, record.KindDenial, record.KindGrant, record.KindRevocation:
 		return true
 	}
 	return false
 }
 
 // Fold gives the state after e, which must be entry s.N. It reads the parts
-// 'actor' and 'decision' alone. An error means that the log contradicts itself.
+// 'actor' and 'decision' alone, and 'genesis' of entry 0. An error means that the log contradicts itself.
 func Fold(s State, e record.Entry) (State, error) { return s.next(e, fold) }
 
 // Replay is Fold for whoever reads a whole log: it changes s, which nobody else
@@ -126,6 +128,16 @@ func fold(s State, e record.Entry) (State, error) {
 		if err == nil {
 			s.Rules, err = LoadRules(b.Sources)
 		}
+		return s, err
+	case record.KindGenesis:
+		part, err := e.Part(record.PartGenesis)
+		if err != nil {
+			return s, err
+		}
+		text, _, _ := strings.Cut(string(part), "\n") // a signed note; the ledger checks the signature
+		var b record.Genesis
+		err = record.ParseCanonical([]byte(text), &b)
+		s.Zone = b.Zone
 		return s, err
 	case record.KindEnrol:
 		b, err := body[record.Enrol](e)

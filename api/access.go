@@ -2,7 +2,6 @@ package api
 
 import (
 	"cmp"
-	"fmt"
 	"net/http"
 	"slices"
 
@@ -183,12 +182,8 @@ func (a *API) grant(g access.Grant) Grant {
 	case !g.InForce(a.Clock().UnixMicro()):
 		out.State = "expired"
 	}
-	if ds, _, err := a.Register.State().Dataset(g.Dataset); err == nil {
-		for _, site := range ds.Sites {
-			if len(g.Sites) == 0 || slices.Contains(g.Sites, site.Name) {
-				out.Database = append(out.Database, fmt.Sprintf("%s.%s", g.Dataset, site.Name))
-			}
-		}
+	for _, site := range a.Reach(g) {
+		out.Database = append(out.Database, g.Dataset+"."+site)
 	}
 	return out
 }

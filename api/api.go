@@ -48,6 +48,7 @@ type Config struct {
 	Log      Log
 	Index    Index
 	Secret   func(grant uint64) string
+	Reach    func(access.Grant) []string // sites with a store here
 	Sessions func() int
 	Clock    func() time.Time
 	Zone     string

@@ -122,7 +122,7 @@ func New(cfg *Config, deps Deps) (_ *App, err error) {
 		return nil, err
 	}
 	a.index = index.New(index.Options{Path: filepath.Join(opt.Dir, "index.db"), Log: a.ledger, Key: indexKey(opt.Master), Logger: deps.Logger})
-	a.api = api.New(api.Config{Register: a.register, Log: a.ledger, Index: a.index, Secret: gate.Seed(seed).Secret, Clock: deps.Clock,
+	a.api = api.New(api.Config{Register: a.register, Log: a.ledger, Index: a.index, Secret: gate.Seed(seed).Secret, Reach: a.gate.Reach, Clock: deps.Clock,
 		Zone: cfg.Zone, Logger: deps.Logger, Sessions: a.pg.Sessions, Postgres: cfg.Listen.Postgres, Fatal: a.fail})
 	return a, a.recordStart(left, !deps.NoFsync)
 }

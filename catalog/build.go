@@ -1,8 +1,11 @@
 package catalog
 
 import (
+	"math"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -68,7 +71,7 @@ func (p *parser) zone(e entry) *Zone {
 				return
 			}
 			for _, a := range n.Content {
-				z.Authorities = append(z.Authorities, p.authority(a, what))
+				p.authority(a, z)
 			}
 		},
 		"sites!": func(n *yaml.Node) {
@@ -77,17 +80,39 @@ func (p *parser) zone(e entry) *Zone {
 			}
 		},
 	})
-	p.authorities(z)
+	p.checkZone(z)
 	return z
 }
 
-func (p *parser) authority(n *yaml.Node, zone string) Authority {
-	var a Authority
-	p.fields(n, "an authority of "+zone, map[string]func(*yaml.Node){
+// authority reads one and compares it with those before it.
+func (p *parser) authority(n *yaml.Node, z *Zone) {
+	a := Authority{From: math.MinInt64, Until: math.MaxInt64}
+	p.fields(n, "an authority of zone "+z.Name, map[string]func(*yaml.Node){
 		"name!":      func(n *yaml.Node) { a.Name = p.word(n, "the name of an authority") },
 		"countries!": func(n *yaml.Node) { a.Countries = p.countries(n, "the countries of an authority") },
+		"from":       func(n *yaml.Node) { a.From = p.day(n, "from of an authority") },
+		"until":      func(n *yaml.Node) { a.Until = p.day(n, "until of an authority") },
 	})
-	return a
+	if a.From >= a.Until {
+		p.fault(n.Line, "authority %s of zone %s must begin before it ends", quote(a.Name), z.Name)
+	}
+	for _, b := range z.Authorities {
+		for _, c := range a.Countries {
+			if slices.Contains(b.Countries, c) && a.From < b.Until && b.From < a.Until {
+				p.fault(n.Line, "authority %s of zone %s speaks for %s, for which %s speaks at the same time", quote(a.Name), z.Name, c, quote(b.Name))
+			}
+		}
+	}
+	z.Authorities = append(z.Authorities, a)
+}
+
+// day reads a date as µs UTC of its midnight.
+func (p *parser) day(n *yaml.Node, what string) int64 {
+	t, err := time.Parse(time.DateOnly, n.Value)
+	if n.Kind != yaml.ScalarNode || err != nil {
+		p.fault(n.Line, "%s must be a date such as 2026-01-31", what)
+	}
+	return t.UnixMicro()
 }
 
 func (p *parser) site(e entry) *Site {

@@ -21,10 +21,13 @@ type Zone struct {
 	Sites       []*Site
 }
 
-// Authority is a supervisory authority, and the residents it speaks for.
+// Authority is a supervisory authority, and the residents it speaks for from one
+// day to another.
 type Authority struct {
 	Name      string
 	Countries []string // a subset of the zone's residents
+	From      int64    // µs UTC; the smallest int64 unless given
+	Until     int64    // µs UTC, exclusive; the largest int64 unless given
 }
 
 // Site is a place with one store in it.
@@ -105,6 +108,33 @@ func (c *Catalog) Zone(name string) *Zone {
 // Dataset finds a dataset by name, or gives nil.
 func (c *Catalog) Dataset(name string) *Dataset {
 	return find(c.Datasets, func(d *Dataset) bool { return d.Name == name })
+}
+
+// Authority gives the authority that speaks for residents of a country at a moment
+// (µs UTC), or "" when none does.
+func (z *Zone) Authority(country string, now int64) string {
+	for _, a := range z.Authorities {
+		if a.From <= now && now < a.Until && slices.Contains(a.Countries, country) {
+			return a.Name
+		}
+	}
+	return ""
+}
+
+// AuthoritiesAt gives, sorted, the authorities that speak for the zone's residents
+// at a moment (µs UTC); "" is among them when nobody speaks for some.
+func (z *Zone) AuthoritiesAt(now int64) []string {
+	var names []string
+	for _, country := range z.Residents {
+		names = append(names, z.Authority(country, now))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// ZoneOf finds the zone that a site lies in, or gives nil.
+func (c *Catalog) ZoneOf(site string) *Zone {
+	return find(c.Zones, func(z *Zone) bool { return z.Site(site) != nil })
 }
 
 // Site finds a site of the zone by name, or gives nil.

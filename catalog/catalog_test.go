@@ -3,9 +3,11 @@ package catalog
 import (
 	"crypto/sha256"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func example(t *testing.T) (*Catalog, []byte) {
@@ -34,7 +36,7 @@ func TestExample(t *testing.T) {
 		t.Errorf("site hamar = %+v", s)
 	}
 	d := c.Dataset("clips")
-	if d.Zone != eu || len(d.Sites) != 2 || d.Schema != "public" || d.Subject().Name != "users" {
+	if d.Zone != eu || len(d.Sites) != 3 || d.Schema != "public" || d.Subject().Name != "users" {
 		t.Errorf("dataset = %+v", d)
 	}
 	m := d.Table("messages")
@@ -143,6 +145,9 @@ func TestFaults(t *testing.T) {
 		{"    residents: [IE, NO]", "    residents: [IE, IE]", `c:3: "IE" is listed twice`},
 		{"    residents: [IE, NO]", "    residents: IE", "c:3: the residents of zone eu must be a list"},
 		{"countries: [IE] }", "countries: [SE] }", `authority "DPC" of zone eu speaks for SE`},
+		{"countries: [IE] }", "countries: [IE], from: 2026-13-01 }", "c:4: from of an authority must be a date such as 2026-01-31"},
+		{"countries: [IE] }", "countries: [IE], from: 2026-02-01, until: 2026-02-01 }", `c:4: authority "DPC" of zone eu must begin before it ends`},
+		{"countries: [IE] }]", "countries: [IE] }, { name: ICO, countries: [NO, IE] }]", `c:4: authority "ICO" of zone eu speaks for IE, for which "DPC" speaks at the same time`},
 		{"{ country: IE, store: dublin-1 }", "{ country: IE }", "c:5: site dublin-1 needs store"},
 		{"store: dublin-1", "store: 'postgres://x:y@db'", "is a name from the server's configuration, not an address"},
 		{"  eu:\n", "  EU zone:\n", `c:2: zone "EU zone" is not a legal name`},
@@ -209,6 +214,55 @@ func TestFaults(t *testing.T) {
 		} else if !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: error is\n%v\nwant %s", c.new, err, c.want)
 		}
+	}
+}
+
+func TestAuthoritiesTakeTurns(t *testing.T) {
+	dated := "countries: [IE], until: 2026-02-01 }, { name: New, countries: [IE], from: 2026-02-01 }]"
+	c, err := Parse("c", []byte(strings.Replace(small, "countries: [IE] }]", dated, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	turn := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+	eu := c.Zone("eu")
+	if a, b := eu.Authority("IE", turn-1), eu.Authority("IE", turn); a != "DPC" || b != "New" || eu.Authority("NO", turn) != "" {
+		t.Errorf("before %q, after %q", a, b)
+	}
+	if got := eu.AuthoritiesAt(turn); !slices.Equal(got, []string{"", "New"}) {
+		t.Errorf("%q; want New, and nobody for NO", got)
+	}
+}
+
+// The example's zones hold the same tables, and each knows the other's residents.
+func TestTheExamplesZonesFitTogether(t *testing.T) {
+	read := func(name string) *Catalog {
+		src, err := os.ReadFile("../examples/clips/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := Parse(name, src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	eu, us := read("catalog.yaml"), read("us/catalog.yaml")
+	if !reflect.DeepEqual(eu.Dataset("clips").Tables, us.Dataset("clips").Tables) {
+		t.Error("the tables of clips differ")
+	}
+	for _, name := range []string{"eu", "us"} {
+		if a, b := eu.Zone(name), us.Zone(name); !slices.Equal(a.Residents, b.Residents) || !reflect.DeepEqual(a.Sites, b.Sites) {
+			t.Errorf("zone %s is another in the other's catalogue", name)
+		}
+	}
+	now := time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+	for country, want := range map[string]string{"IE": "EDPB", "NO": "EDPB", "GB": "ICO", "CH": "FDPIC"} {
+		if got := eu.Zone("eu").Authority(country, now); got != want {
+			t.Errorf("%s speaks for residents of %s, want %s", got, country, want)
+		}
+	}
+	if eu.ZoneOf("ashburn").Name != "us" || eu.ZoneOf("oslo") != nil {
+		t.Error("the zone of a site")
 	}
 }
 

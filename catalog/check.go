@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// authorities checks a zone's authorities against its residents.
-func (p *parser) authorities(z *Zone) {
+// checkZone checks a zone, and its authorities against its residents.
+func (p *parser) checkZone(z *Zone) {
 	line := p.lines[z]
 	if len(z.Residents) == 0 {
 		p.fault(line, "zone %s has no residents", z.Name)
@@ -14,12 +14,7 @@ func (p *parser) authorities(z *Zone) {
 	if len(z.Sites) == 0 {
 		p.fault(line, "zone %s has no site", z.Name)
 	}
-	seen := map[string]bool{}
 	for _, a := range z.Authorities {
-		if seen[a.Name] {
-			p.fault(line, "zone %s names authority %s twice", z.Name, quote(a.Name))
-		}
-		seen[a.Name] = true
 		for _, c := range a.Countries {
 			if !slices.Contains(z.Residents, c) {
 				p.fault(line, "authority %s of zone %s speaks for %s, which is not among the zone's residents", quote(a.Name), z.Name, c)

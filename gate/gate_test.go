@@ -30,7 +30,7 @@ func exampleState(t *testing.T, grants ...access.Grant) *access.State {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &access.State{Rules: rules, Grants: map[uint64]access.Grant{}}
+	s := &access.State{Zone: "eu", Rules: rules, Grants: map[uint64]access.Grant{}}
 	for _, g := range grants {
 		g.Login, g.Dataset = "jonas", "clips"
 		s.Grants[g.Seq] = g
@@ -44,6 +44,7 @@ func TestSeveralGrantsAreNeverGuessed(t *testing.T) {
 	old := access.Grant{Seq: 42, Until: 10, Sites: []string{"hamar"}}
 	ended := access.Grant{Seq: 43, Until: 100, Ended: 44}
 	s := exampleState(t, one, two, old, ended)
+	stores := map[string]Store{"dublin-1": &PGStore{}, "hamar": &PGStore{}} // and none for dublin-2
 	for _, c := range []struct {
 		user, database string
 		secret         uint64 // whose password was known
@@ -65,9 +66,10 @@ func TestSeveralGrantsAreNeverGuessed(t *testing.T) {
 		{"mei~g-aabi", "clips.dublin-1", 0, 0, "", fault.Denied, "access request clips"},
 		{"jonas~g-aabk", "clips", 42, 0, "", fault.GrantEnded, "access request clips"},
 		{"jonas~g-aabi", "films", 40, 0, "", fault.NotFound, "dbname=clips"},
+		{"jonas~g-aabi", "clips.ashburn", 40, 0, "", fault.NotFound, "ask for access at zone us"},
 		{"jonas~g-aabl", "clips", 43, 0, "", fault.GrantEnded, "access request clips"},
 	} {
-		g, site, err := parseTarget(c.user, c.database).choose(s, c.secret, 50)
+		g, site, err := parseTarget(c.user, c.database).choose(s, stores, c.secret, 50)
 		if c.kind != 0 {
 			if err == nil || err.Kind != c.kind || !strings.Contains(err.Hint, c.hint) {
 				t.Errorf("%s %s: %v, %+v", c.user, c.database, err, err)
@@ -77,6 +79,32 @@ func TestSeveralGrantsAreNeverGuessed(t *testing.T) {
 		if err != nil || g.Seq != c.grant || site != c.site {
 			t.Errorf("%s %s: grant %d, site %q, %v", c.user, c.database, g.Seq, site, err)
 		}
+	}
+}
+
+func TestManyOptionsFitInOneMessage(t *testing.T) {
+	var grants []access.Grant
+	for seq := range uint64(300) {
+		grants = append(grants, access.Grant{Seq: 1000 + seq, Until: 100})
+	}
+	stores := map[string]Store{"dublin-1": &PGStore{}, "dublin-2": &PGStore{}, "hamar": &PGStore{}}
+	_, _, err := parseTarget("jonas", "clips").choose(exampleState(t, grants...), stores, 1000, 50)
+	if err == nil || !strings.Contains(err.Message, "could mean 900 things") || !strings.HasSuffix(err.Hint, "; or one of 800 more: trefoil access list --mine") || len(err.Hint) > 20_000 {
+		t.Errorf("%+v", err)
+	}
+}
+
+func TestSitesWithoutAStoreAreNoOption(t *testing.T) {
+	s := exampleState(t, access.Grant{Seq: 40, Until: 100})
+	stores := map[string]Store{"hamar": &PGStore{}}
+	if _, site, err := parseTarget("jonas", "clips").choose(s, stores, 40, 50); err != nil || site != "hamar" {
+		t.Errorf("the only site with a store: %q, %v", site, err)
+	}
+	if _, site, err := parseTarget("jonas", "clips.dublin-1").choose(s, stores, 40, 50); err != nil || site != "dublin-1" { // then check says what is missing
+		t.Errorf("a site named: %q, %v", site, err)
+	}
+	if _, _, err := parseTarget("jonas", "clips").choose(s, nil, 40, 50); err == nil || err.Kind != fault.StoreAway {
+		t.Errorf("no store at all: %v", err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/trefoil-dev/trefoil/access"
+	"github.com/trefoil-dev/trefoil/catalog"
 	"github.com/trefoil-dev/trefoil/gate/pggate"
 	"github.com/trefoil-dev/trefoil/internal/fault"
 	"github.com/trefoil-dev/trefoil/record"
@@ -91,7 +92,9 @@ func (g *Gate) Lookup(user, database string) pggate.Credentials {
 // choose settles grant and site. grant is the one whose secret was proved; 0 when a
 // client certificate proved the login alone. Several that fit are never resolved by
 // taking "the newest": the hint lists the exact strings.
-func (t target) choose(s *access.State, grant uint64, now int64) (g access.Grant, site string, err *fault.Error) {
+//
+// A site is an option when it has a store here, or is named.
+func (t target) choose(s *access.State, stores map[string]Store, grant uint64, now int64) (g access.Grant, site string, err *fault.Error) {
 	held := t.held(s, now)
 	i := slices.IndexFunc(held, func(h access.Grant) bool { return h.Seq == grant || grant == 0 })
 	if i < 0 {
@@ -108,8 +111,8 @@ func (t target) choose(s *access.State, grant uint64, now int64) (g access.Grant
 	var options []option
 	for _, h := range held {
 		for _, site := range sites(s, h) {
-			if t.site == "" || t.site == site {
-				options = append(options, option{h, site})
+			if t.site == site.Name || t.site == "" && stores[site.Store] != nil {
+				options = append(options, option{h, site.Name})
 			}
 		}
 	}
@@ -118,28 +121,72 @@ func (t target) choose(s *access.State, grant uint64, now int64) (g access.Grant
 		return options[0].grant, options[0].site, nil
 	}
 	if len(options) < 2 {
-		return held[i], "", fault.New(fault.NotFound, "grant %s does not reach dataset %s at %q", held[i].ID(), t.dataset, t.site).
-			WithHint("its sites are %s", strings.Join(sites(s, held[i]), ", "))
+		return held[i], "", t.nowhere(s, stores, held[i])
 	}
 	var hints []string
-	for _, o := range options {
+	for _, o := range options[:min(len(options), maxOptions)] {
 		hints = append(hints, fmt.Sprintf("user=%s~%s dbname=%s.%s", t.login, o.grant.ID(), t.dataset, o.site))
 	}
-	return held[i], "", fault.New(fault.Ambiguous, "user=%s dbname=%s could mean %d things", t.login, t.dataset, len(options)).
+	if more := len(options) - len(hints); more > 0 {
+		hints = append(hints, fmt.Sprintf("or one of %d more: trefoil access list --mine", more))
+	}
+	return held[i], "", fault.New(fault.Ambiguous, "%s could mean %d things", t, len(options)).
 		WithHint("use one of: %s", strings.Join(hints, "; "))
 }
 
-// sites gives the sites a grant reaches, in the catalogue's order.
-func sites(s *access.State, g access.Grant) []string {
+// maxOptions is how many connection strings a refusal lists; libpq takes no
+// message longer than 30,000 bytes.
+const maxOptions = 100
+
+// nowhere says why a grant reaches no site of the target.
+func (t target) nowhere(s *access.State, stores map[string]Store, g access.Grant) *fault.Error {
+	if z := s.Rules.Catalog.ZoneOf(t.site); z != nil && z.Name != s.Zone && s.Zone != "" {
+		return fault.New(fault.NotFound, "site %s lies in zone %s; this is the gate of zone %s", t.site, z.Name, s.Zone).
+			WithHint("ask for access at zone %s, whose gate, rules and log are others", z.Name)
+	}
+	reached := reach(s, stores, g)
+	if len(reached) == 0 {
+		return fault.New(fault.StoreAway, "this gate has a store for no site of grant %s", g.ID()).
+			WithHint("the operator adds it under stores: in trefoil.yaml")
+	}
+	return fault.New(fault.NotFound, "grant %s does not reach dataset %s at %q", g.ID(), t.dataset, t.site).
+		WithHint("its sites are %s", strings.Join(reached, ", "))
+}
+
+// String is the target as it was sent.
+func (t target) String() string {
+	user, database := t.login, t.dataset
+	if t.grant != "" {
+		user += "~" + t.grant
+	}
+	if t.site != "" {
+		database += "." + t.site
+	}
+	return fmt.Sprintf("user=%s dbname=%s", user, database)
+}
+
+// Reach gives the sites that a grant reaches and that have a store here, in the
+// catalogue's order.
+func (g *Gate) Reach(grant access.Grant) []string {
+	return reach(g.register.State(), g.stores, grant)
+}
+
+func reach(s *access.State, stores map[string]Store, g access.Grant) (names []string) {
+	for _, site := range sites(s, g) {
+		if stores[site.Store] != nil {
+			names = append(names, site.Name)
+		}
+	}
+	return names
+}
+
+// sites gives the sites of a grant, in the catalogue's order.
+func sites(s *access.State, g access.Grant) []*catalog.Site {
 	ds, _, err := s.Dataset(g.Dataset)
 	if err != nil {
 		return nil
 	}
-	var out []string
-	for _, site := range ds.Sites {
-		if len(g.Sites) == 0 || slices.Contains(g.Sites, site.Name) {
-			out = append(out, site.Name)
-		}
-	}
-	return out
+	return slices.DeleteFunc(slices.Clone(ds.Sites), func(site *catalog.Site) bool {
+		return len(g.Sites) > 0 && !slices.Contains(g.Sites, site.Name)
+	})
 }

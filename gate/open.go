@@ -17,7 +17,7 @@ func (g *Gate) Open(ctx context.Context, l pggate.Login) (pggate.Session, error)
 	t := parseTarget(l.User, l.Database)
 	state := g.register.State()
 	a := access.Attempt{Login: t.login, Database: clip(l.Database), Grant: l.Grant, From: l.Remote.Addr().Unmap(), Cert: l.Certificate}
-	grant, site, refuse := t.choose(state, l.Grant, g.now())
+	grant, site, refuse := t.choose(state, g.stores, l.Grant, g.now())
 	a.Site, a.Refuse = site, refuse
 	if a.Grant == 0 { // a certificate proved the login, its target names the grant
 		a.Grant = grant.Seq

@@ -28,7 +28,9 @@ type Countries struct {
 // dated is a fact about a country that holds in [from, until), µs UTC.
 type dated struct {
 	name, country string
+	authority     string // whose decision on adequacy; empty: one for the whole zone
 	from, until   int64
+	line          int
 }
 
 // ParseCountries reads a countries file strictly. name is only used in errors,
@@ -41,6 +43,7 @@ type dated struct {
 //	    - {country: XB, from: 2021-03-01}
 //	adequacy:                                   # countries a zone's data may go to
 //	  - {zone: eu, country: XC, from: 2022-06-01, until: 2026-06-01}
+//	  - {zone: eu, authority: ICO, country: XD}   # for the residents ICO speaks for
 //
 // regimes and adequacy are evaluated as of the event; from and until are dates
 // at midnight UTC, until excluded, both optional.
@@ -58,8 +61,12 @@ func ParseCountries(name string, src []byte) (*Countries, error) {
 		}
 	}
 	for _, it := range r.items(sections["adequacy"], "adequacy") {
-		f := r.fields(it, "an adequacy decision", "zone", "country", "from", "until")
-		c.adequacy = append(c.adequacy, r.dated(it, r.code(f["zone"], it, "zone"), f))
+		f := r.fields(it, "an adequacy decision", "zone", "authority", "country", "from", "until")
+		d := r.dated(it, r.code(f["zone"], it, "zone"), f)
+		if f["authority"] != nil {
+			d.authority = r.text(f["authority"], it, "authority")
+		}
+		c.adequacy = append(c.adequacy, d)
 	}
 	if r.err != nil {
 		return nil, r.err
@@ -102,6 +109,7 @@ func (r *reader) dated(at *yaml.Node, name string, f map[string]*yaml.Node) date
 		country: r.country(f["country"], at, "country"),
 		from:    r.day(f["from"], "from", math.MinInt64),
 		until:   r.day(f["until"], "until", math.MaxInt64),
+		line:    at.Line,
 	}
 	if d.from >= d.until {
 		r.fail(at, "from must lie before until")
@@ -136,10 +144,16 @@ func (c *Countries) Regimes(now int64, countries ...string) []string {
 	return inForce(c.regimes, now, func(d dated) (string, bool) { return d.name, slices.Contains(countries, d.country) })
 }
 
-// Adequate are the countries to which the zone's data may go by a decision in
-// force at now (µs UTC), sorted. The zone's own countries are not among them.
-func (c *Countries) Adequate(now int64, zone string) []string {
-	return inForce(c.adequacy, now, func(d dated) (string, bool) { return d.country, d.name == zone })
+// Adequate are the countries to which the zone's data may go at now (µs UTC),
+// sorted: by a decision for the whole zone, or by one of each of the authorities
+// that speak for its residents. The zone's own countries are not among them.
+func (c *Countries) Adequate(now int64, zone string, authorities ...string) []string {
+	all := inForce(c.adequacy, now, func(d dated) (string, bool) { return d.country, d.name == zone })
+	return slices.DeleteFunc(all, func(country string) bool {
+		by := inForce(c.adequacy, now, func(d dated) (string, bool) { return d.authority, d.name == zone && d.country == country })
+		missing := func(a string) bool { return a == "" || !slices.Contains(by, a) }
+		return !slices.Contains(by, "") && (len(authorities) == 0 || slices.ContainsFunc(authorities, missing))
+	})
 }
 
 func inForce(all []dated, now int64, pick func(dated) (string, bool)) []string {
@@ -151,6 +165,21 @@ func inForce(all []dated, now int64, pick func(dated) (string, bool)) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// Decision names whose decision on adequacy stands on a line of the file.
+type Decision struct {
+	Zone, Authority string // Authority is empty for one of the whole zone
+	Line            int
+}
+
+// Decisions are those on adequacy, in the order of the file.
+func (c *Countries) Decisions() []Decision {
+	var out []Decision
+	for _, d := range c.adequacy {
+		out = append(out, Decision{d.name, d.authority, d.line})
+	}
+	return out
 }
 
 // Source is the file's bytes as they are published.

@@ -103,13 +103,46 @@ adequacy:
 	}
 }
 
+func TestAdequacyByAuthority(t *testing.T) {
+	c := countries(t, `
+adequacy:
+  - {zone: eu, country: XC}
+  - {zone: eu, authority: EDPB, country: XD}
+  - {zone: eu, authority: ICO, country: XD, from: 2025-01-01}
+  - {zone: us, authority: FTC, country: XE}
+`)
+	for _, k := range []struct {
+		when        string
+		authorities []string
+		want        []string
+	}{
+		{"2024-07-01", []string{"EDPB", "ICO"}, []string{"XC"}},
+		{"2025-07-01", []string{"EDPB", "ICO"}, []string{"XC", "XD"}},
+		{"2025-07-01", []string{"EDPB", "FDPIC", "ICO"}, []string{"XC"}},
+		{"2024-07-01", []string{"EDPB"}, []string{"XC", "XD"}},
+		{"2024-07-01", []string{"", "EDPB"}, []string{"XC"}}, // nobody speaks for some residents
+		{"2024-07-01", nil, []string{"XC"}},
+	} {
+		day, err := time.Parse(time.DateOnly, k.when)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Adequate(day.UnixMicro(), "eu", k.authorities...); !slices.Equal(got, k.want) {
+			t.Errorf("%s, residents of %q: %v, want %v", k.when, k.authorities, got, k.want)
+		}
+	}
+	if got := c.Decisions(); len(got) != 4 || got[2] != (identity.Decision{Zone: "eu", Authority: "ICO", Line: 5}) {
+		t.Errorf("decisions %v", got)
+	}
+}
+
 func TestExampleCountries(t *testing.T) {
 	src, err := os.ReadFile("../examples/clips/countries.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := countries(t, string(src))
-	for addr, want := range map[string]string{"127.0.0.1": "IE", "127.1.2.3": "IE", "127.2.0.1": "NO", "127.9.9.9": "XB", "127.3.0.1": identity.Unknown} {
+	for addr, want := range map[string]string{"127.0.0.1": "IE", "127.1.2.3": "IE", "127.2.0.1": "NO", "127.9.9.9": "XB", "127.3.0.1": "US", "127.4.0.1": identity.Unknown} {
 		if got, _ := c.Lookup(netip.MustParseAddr(addr)); got != want {
 			t.Errorf("%s is in %s", addr, got)
 		}

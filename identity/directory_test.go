@@ -44,7 +44,7 @@ func TestExampleDirectory(t *testing.T) {
 	if d.Chain("eva") != nil || d.Chain("nobody") != nil {
 		t.Error("a chain where there is none")
 	}
-	if !slices.IsSorted(d.Logins()) || len(d.Logins()) != 10 {
+	if !slices.IsSorted(d.Logins()) || len(d.Logins()) != 11 {
 		t.Errorf("logins are %v", d.Logins())
 	}
 	if string(d.Source()) != string(src) || d.Digest() != sha256.Sum256(src) {

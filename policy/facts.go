@@ -25,6 +25,7 @@ type Question struct {
 	Dataset     string
 	Zone        string
 	Residents   []string // the zone's countries, any order
+	Authorities []string // that speak for them now; "" among them: some have none
 	Categories  []string // any order
 	Site        string   // or empty, with SiteCountry
 	SiteCountry string
@@ -63,7 +64,7 @@ func (f Facts) Input(q Question) (Input, error) {
 		},
 		Purpose: q.Purpose, ReleaseMode: q.ReleaseMode,
 		Resource: Resource{
-			Adequate: f.Countries.Adequate(q.Now, q.Zone), Categories: sorted(q.Categories), Dataset: q.Dataset,
+			Adequate: f.Countries.Adequate(q.Now, q.Zone, q.Authorities...), Categories: sorted(q.Categories), Dataset: q.Dataset,
 			Residents: sorted(q.Residents), Site: q.Site, SiteCountry: q.SiteCountry, Zone: q.Zone,
 		},
 		Scope: q.Scope, Subjects: q.Subjects,

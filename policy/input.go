@@ -55,7 +55,7 @@ type Principal struct {
 
 // Resource is what is asked for.
 type Resource struct {
-	Adequate    []string `json:"adequate"`   // countries the zone's data may go to by a decision in force at Now
+	Adequate    []string `json:"adequate"`   // countries the zone's data may go to by decisions in force at Now
 	Categories  []string `json:"categories"` // of the columns the lens would show
 	Dataset     string   `json:"dataset"`
 	Residents   []string `json:"residents"`   // countries whose residents' data the zone holds

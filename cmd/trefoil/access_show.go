@@ -128,7 +128,7 @@ func (c *showCmd) grant(e *env, cl *client) error {
 		of = fmt.Sprintf("%s, for which %s answers", g.Service, g.Login)
 	}
 	return fields(e, "grant", g.ID, "state", g.State, "of", of, "request", g.Request, "dataset", g.Dataset, "sites", sitesOf(g.Sites), "lens", g.Lens+"/"+g.Scope,
-		"purpose", g.Purpose, "from", stamp(g.From), "until", stamp(g.Until), "databases", strings.Join(g.Database, ", "))
+		"purpose", g.Purpose, "from", stamp(g.From), "until", stamp(g.Until), "databases", dash(strings.Join(g.Database, ", ")))
 }
 
 func (c *showCmd) secret(e *env, cl *client, seq uint64) error {

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/trefoil-dev/trefoil/access"
 	"github.com/trefoil-dev/trefoil/app"
+	"github.com/trefoil-dev/trefoil/catalog"
 	"github.com/trefoil-dev/trefoil/internal/fault"
 	"github.com/trefoil-dev/trefoil/lens"
 )
@@ -25,12 +27,17 @@ func (c *checkCmd) Run(e *env) error {
 		return err
 	}
 	rules, err := loadRules(cfg)
+	if err == nil {
+		err = rules.Check(cfg.Zone)
+	}
 	if err != nil {
 		return err
 	}
 	e.printf("configuration and rules are in order: %s, %s, %s\n", count(len(rules.Catalog.Datasets), "dataset", "datasets"),
 		count(len(rules.Book.Rules.All()), "policy", "policies"), count(len(rules.Facts.Directory.Logins()), "person", "people"))
 	e.printf("digest %s\n", rules.Digest)
+	zone := rules.Catalog.Zone(cfg.Zone)
+	e.printf("zone %s: residents of %s; today %s\n", zone.Name, count(len(zone.Residents), "country", "countries"), speakers(zone, time.Now().UnixMicro()))
 	for _, name := range strange(cfg, rules) {
 		fmt.Fprintf(e.stderr, "warning: store %s of the catalogue is not under stores: in %s, so its site can't be reached\n", name, c.Config)
 	}
@@ -52,6 +59,25 @@ func loadRules(cfg *app.Config) (*access.Rules, error) {
 		err = fault.New(fault.BadInput, "%s", err)
 	}
 	return rules, err
+}
+
+// speakers says for how many countries each authority speaks, in the catalogue's order.
+func speakers(z *catalog.Zone, now int64) string {
+	var names []string
+	of := map[string]int{}
+	for _, country := range z.Residents {
+		a := z.Authority(country, now)
+		if a == "" {
+			a = "nobody"
+		}
+		if of[a]++; of[a] == 1 {
+			names = append(names, a)
+		}
+	}
+	for i, a := range names {
+		names[i] = fmt.Sprintf("%s speaks for %d", a, of[a])
+	}
+	return strings.Join(names, ", ")
 }
 
 // strange lists the stores the catalogue speaks of that the configuration does

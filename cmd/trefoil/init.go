@@ -15,7 +15,7 @@ type initCmd struct {
 	Zone    string   `default:"eu" help:"Zone of the catalogue whose log this is."`
 	Origin  string   `placeholder:"NAME" help:"The log's name for the world, such as trefoil.example.org/eu; without it trefoil.example/ZONE."`
 	Host    []string `default:"localhost,127.0.0.1" help:"Names and addresses for the self-signed certificate."`
-	Example bool     `help:"Also write rules/: those of the example zone eu with dataset clips, to start from."`
+	Example bool     `help:"Also write rules/: those of the example's zone eu, or us, with dataset clips, to start from."`
 	Print   bool     `help:"Print the commented configuration and make nothing."`
 }
 
@@ -36,7 +36,7 @@ func (c *initCmd) Run(e *env) error {
 		return err
 	}
 	if c.Example {
-		if err := os.CopyFS(rules, example.Files); err != nil {
+		if err := example.Write(rules, c.Zone); err != nil {
 			return err
 		}
 	}

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) { testscript.Main(onStore{m}, map[string]func(){"tre
 // TestScripts runs every command as its users type it. Beside testscript's own
 // words there are:
 //
-//	zone               make an instance in zone/, with the example's rules and free ports; $GATE, $API
+//	zone SITE…         make an instance in zone/, with the example's rules and free ports; $GATE, $API
 //	store SITE         give that site a store with the clips dataset; $STORE_PORT, $STORE_DB, $STORE_PASSWORD
 //	serve              run it, its log into serve.log, and wait until it answers
 //	signal HUP         send it a signal
@@ -82,10 +82,15 @@ type instance struct {
 
 func of(ts *testscript.TestScript) *instance { return ts.Value("instance").(*instance) }
 
-func zone(ts *testscript.TestScript, _ bool, _ []string) {
+// zone makes an instance; for each site named it knows a store that nobody asks.
+func zone(ts *testscript.TestScript, _ bool, sites []string) {
 	ts.Check(ts.Exec("trefoil", "init", "zone", "--example"))
 	gate, api := freeAddr(ts), freeAddr(ts)
 	edit(ts, "zone/trefoil.yaml", "127.0.0.1:6432", gate, "127.0.0.1:6433", api)
+	for _, site := range sites {
+		edit(ts, "zone/trefoil.yaml", "stores: {}", fmt.Sprintf("stores:\n  %s: {connect: \"host=127.0.0.1 port=1 dbname=clips\", password_file: keys/%s.password}\n#", site, site))
+		ts.Check(os.WriteFile(ts.MkAbs("zone/keys/"+site+".password"), []byte("nobody asks\n"), 0o600))
+	}
 	ts.Setenv("GATE", gate)
 	ts.Setenv("API", api)
 	ts.Setenv("TREFOIL_CONFIG", ts.MkAbs("zone/trefoil.yaml"))

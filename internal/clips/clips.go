@@ -9,13 +9,13 @@
 // per country) and IPv6 addresses from 2001:db8::/32 (RFC 3849), and telephone
 // numbers begin with 555 after the country code.
 //
-// At scale 1 the platform has 200,000 users in 60 countries. Three in five live in
-// the EEA, the United Kingdom or Switzerland, the countries of zone eu, and only
-// these are loaded, for a store of that zone holds nobody else's rows: about
-// 119,600 users, which two sites share by id (id modulo the number of sites). A
-// store holds its own users and what hangs on them; both ends of a message and
-// both viewer and maker of a video are users of the same store. The table of
-// countries is whole everywhere.
+// At scale 1 the platform has 200,000 users in 60 countries. Three in five, about
+// 119,600, live in the EEA, the United Kingdom or Switzerland, the countries of zone
+// eu; the others are residents of zone us. A store holds residents of its zone and
+// nobody else's rows, and the sites of a zone share them by id (id modulo the number
+// of sites). A store holds its own users and what hangs on them; both ends of a
+// message and both viewer and maker of a video are users of the same store. The
+// table of countries is whole everywhere.
 package clips
 
 import (
@@ -26,6 +26,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/trefoil-dev/trefoil/internal/pgcluster"
 )
 
 // UsersAtScale1 is the number of users of the whole platform at scale 1.
@@ -38,11 +40,12 @@ const minUsers = 1_000
 // Options choose how much of the platform a store holds.
 type Options struct {
 	Scale float64 // 1 is UsersAtScale1 users on the platform; 0 means 1; at least minUsers are made
-	Site  int     // which of the sites, from 0
+	Zone  string  // whose residents: "eu", "us", or "" for eu
+	Site  int     // which of the zone's sites, from 0
 	Sites int     // how many sites share the users; 0 means 1
 
 	// Everywhere loads residents of all 60 countries, as a platform would that has
-	// not placed anybody yet; otherwise only those of zone eu.
+	// not placed anybody yet; otherwise only those of Zone.
 	Everywhere bool
 
 	// Progress, if any, is called a few times per table with rows.
@@ -51,6 +54,24 @@ type Options struct {
 
 // ErrLoaded is returned by Load when the database holds clips already.
 var ErrLoaded = errors.New("the database holds the clips dataset already")
+
+// Create makes the database clips on a server and loads it.
+func Create(ctx context.Context, c *pgcluster.Cluster, o Options) error {
+	admin, err := pgx.Connect(ctx, c.DSN("postgres"))
+	if err != nil {
+		return err
+	}
+	defer admin.Close(ctx)
+	if _, err := admin.Exec(ctx, "CREATE DATABASE clips"); err != nil {
+		return err
+	}
+	conn, err := pgx.Connect(ctx, c.DSN("clips"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	return Load(ctx, conn, o)
+}
 
 // Load creates the schema in the database behind conn and fills it, in one
 // transaction: after an error there is nothing. conn needs CREATE on schema
@@ -139,14 +160,22 @@ type Person struct {
 	Country string // ISO 3166-1 alpha-2
 }
 
-// CaseUser is the user of the support case. Her id is divisible by 1 to 10, so
-// she lives at site 0 of up to ten; in the demo that is dublin-1.
+// CaseUser is the user of the support case, a resident of zone eu. Her id is
+// divisible by 1 to 10, so she lives at the zone's first site of up to ten; in the
+// demo that is dublin-1.
 func CaseUser() Person { return person(caseUserID) }
 
 // Journalist reports on the platform; its internal audit would like to see her
-// sign-in addresses. She lives in the European Union and, with two sites, at site
-// 1; in the demo that is hamar.
+// sign-in addresses. She lives in zone eu, at the second of two sites or of three;
+// in the demo that is dublin-2.
 func Journalist() Person { return person(journalistID) }
+
+// Londoner has a support case too. He lives in zone eu, at the third of three
+// sites; in the demo that is hamar.
+func Londoner() Person { return person(londonerID) }
+
+// NewYorker is the user of a support case in zone us.
+func NewYorker() Person { return person(newYorkerID) }
 
 func person(id int64) Person {
 	u := newUser(id)

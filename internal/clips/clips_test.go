@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -126,6 +127,13 @@ func TestStoresOfTheZoneHoldItsResidents(t *testing.T) {
 	if foreign != 0 {
 		t.Errorf("%d residents of other zones in a store of zone eu", foreign)
 	}
+	conn = load(t, Options{Scale: 0.01, Zone: "us"})
+	if n := one[int](t, conn, "select count(*) from users where country not in ('US', 'JP', 'BR', 'IN', 'TR', 'UA')"); n == 0 {
+		t.Error("zone us has residents of six countries only")
+	}
+	if n := one[int](t, conn, "select count(*) from users where country in ('IE', 'NO', 'GB', 'CH', 'DE', 'FR')"); n != 0 {
+		t.Errorf("%d residents of zone eu in a store of zone us", n)
+	}
 	all := small
 	all.Everywhere = true
 	conn = load(t, all)
@@ -138,10 +146,14 @@ func TestStoresOfTheZoneHoldItsResidents(t *testing.T) {
 }
 
 func TestSitesShareTheUsers(t *testing.T) {
-	for _, sites := range []int{1, 2, 10} {
+	for _, sites := range []int{1, 2, 3, 10} {
 		seen := map[int64]int{}
+		stores := []Options{{Scale: 0.001, Zone: "us"}}
 		for site := range sites {
-			s, err := newStore(Options{Scale: 0.001, Site: site, Sites: sites})
+			stores = append(stores, Options{Scale: 0.001, Zone: "eu", Site: site, Sites: sites})
+		}
+		for site, o := range stores {
+			s, err := newStore(o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -153,12 +165,8 @@ func TestSitesShareTheUsers(t *testing.T) {
 			}
 		}
 		for id := int64(firstID); id < firstID+minUsers; id++ {
-			want := 0
-			if countries[homeOf(id)].eu {
-				want = 1
-			}
-			if seen[id] != want {
-				t.Errorf("%d sites: user %d is at %d of them, want %d", sites, id, seen[id], want)
+			if seen[id] != 1 {
+				t.Errorf("%d sites in eu, one in us: user %d is at %d of them, want 1", sites, id, seen[id])
 			}
 		}
 	}
@@ -219,6 +227,17 @@ func TestPeopleOfTheStories(t *testing.T) {
 	if aoife.Country != "IE" || nora.Country != "DE" || aoife.Handle != "aoife.brennan" || nora.Handle != "norafeldmann" {
 		t.Errorf("%+v, %+v", aoife, nora)
 	}
+	if l, n := Londoner(), NewYorker(); l.Country != "GB" || n.Country != "US" {
+		t.Errorf("%+v, %+v", l, n)
+	}
+	for _, o := range []struct {
+		id int64
+		o  Options
+	}{{londonerID, Options{Scale: 0.001, Site: 2, Sites: 3}}, {newYorkerID, Options{Scale: 0.001, Zone: "us"}}, {journalistID, Options{Scale: 0.001, Site: 1, Sites: 3}}} {
+		if s, err := newStore(o.o); err != nil || !slices.Contains(s.ids, o.id) {
+			t.Errorf("%d is not where the stories say: %+v, %v", o.id, o.o, err)
+		}
+	}
 	for _, c := range []struct {
 		p    Person
 		site int
@@ -275,7 +294,7 @@ func TestLoadTwiceAndFailures(t *testing.T) {
 	if err := Load(ctx, conn, o); !errors.Is(err, ErrLoaded) {
 		t.Errorf("second load: %v", err)
 	}
-	for _, bad := range []Options{{Scale: -1}, {Scale: 1e9}, {Site: 2, Sites: 2}, {Site: -1}, {Sites: 11}} {
+	for _, bad := range []Options{{Scale: -1}, {Scale: 1e9}, {Site: 2, Sites: 2}, {Site: -1}, {Sites: 11}, {Zone: "mars"}} {
 		if err := Load(ctx, conn, bad); err == nil || errors.Is(err, ErrLoaded) {
 			t.Errorf("%+v: %v", bad, err)
 		}

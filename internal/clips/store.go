@@ -42,13 +42,16 @@ func newStore(o Options) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Zone != "" && o.Zone != "eu" && o.Zone != "us" {
+		return nil, fmt.Errorf("the platform has no zone %q: it is eu or us", o.Zone)
+	}
 	sites := int64(max(1, o.Sites))
 	if o.Site < 0 || int64(o.Site) >= sites || sites > 10 {
 		return nil, fmt.Errorf("site %d of %d: sites are numbered from 0, and there are at most 10", o.Site, sites)
 	}
 	s := &store{}
 	for id := int64(firstID); id < firstID+int64(n); id++ {
-		if id%sites != int64(o.Site) || !o.Everywhere && !countries[homeOf(id)].eu {
+		if id%sites != int64(o.Site) || !o.Everywhere && countries[homeOf(id)].eu == (o.Zone == "us") {
 			continue
 		}
 		sh := shapeOf(id)

@@ -58,6 +58,8 @@ const (
 	firstID      = 100_001
 	caseUserID   = 100_800 // divisible by 1 to 10
 	journalistID = 100_417
+	londonerID   = 100_802
+	newYorkerID  = 100_796
 )
 
 // The data is a snapshot of this moment; nothing in it is later.

@@ -70,6 +70,12 @@ func DB(tb testing.TB, c *pgcluster.Cluster) string {
 	return c.DSN(name)
 }
 
+// Create makes an empty database of that name.
+func Create(tb testing.TB, c *pgcluster.Cluster, name string) {
+	tb.Helper()
+	admin(tb, c, "CREATE DATABASE "+name)
+}
+
 // Connect opens a connection that is closed at the end of the test.
 func Connect(tb testing.TB, dsn string) *pgx.Conn {
 	tb.Helper()

@@ -3,6 +3,8 @@ package world
 import (
 	"context"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"testing"
 
 	example "github.com/trefoil-dev/trefoil/examples/clips"
@@ -14,7 +16,8 @@ import (
 // Example is what a world is made from: rules, and the stores they speak of.
 type Example struct {
 	Rules    fs.FS                                                           // by base name, as in examples/clips
-	Sites    []string                                                        // of zone eu; each has a store of its own
+	Zone     string                                                          // eu unless given
+	Sites    []string                                                        // of the zone; each has a store of its own
 	Database string                                                          // in each store
 	Datasets []string                                                        // that each store has lenses of; the first is what a Wish asks for
 	People   []string                                                        // who get a key
@@ -22,15 +25,19 @@ type Example struct {
 	Load     func(ctx context.Context, c *pgcluster.Cluster, site int) error // fills the empty database
 }
 
-// Clips is the example of clips, with few people in it.
-func Clips(tb testing.TB) Example {
+// Clips is a zone of the example of clips, with few people in it.
+func Clips(tb testing.TB, zone string, sites ...string) Example {
+	rules := filepath.Join(tb.TempDir(), "rules")
+	if err := example.Write(rules, zone); err != nil {
+		tb.Fatal(err)
+	}
 	return Example{
-		Rules: example.Files, Sites: Sites, Database: "clips", Datasets: []string{"clips"},
-		People:  []string{"jonas", "mei", "viktor", "diana", "astrid", "sean", "aoife", "niamh"},
-		Offices: map[string]string{"mei": "127.9.0.1", "astrid": "127.2.0.1"},
+		Rules: os.DirFS(rules), Zone: zone, Sites: sites, Database: "clips", Datasets: []string{"clips"},
+		People:  []string{"jonas", "mei", "viktor", "diana", "astrid", "sean", "aoife", "niamh", "ruth"},
+		Offices: map[string]string{"mei": "127.9.0.1", "astrid": "127.2.0.1", "ruth": "127.3.0.1"},
 		Load: func(ctx context.Context, c *pgcluster.Cluster, site int) error {
 			conn := pgtest.Connect(tb, c.DSN("clips"))
-			return clips.Load(ctx, conn, clips.Options{Scale: 0.01, Site: site, Sites: len(Sites)})
+			return clips.Load(ctx, conn, clips.Options{Scale: 0.01, Zone: zone, Site: site, Sites: len(sites)})
 		},
 	}
 }

@@ -56,7 +56,7 @@ func or(s, otherwise string) string {
 
 // Ask requests access and gives what came of it.
 func (p *Person) Ask(wish Wish) (access.Outcome, error) {
-	doc := record.SignedRequest{Format: record.RequestFormat, Origin: "trefoil.example/eu", Login: p.Login, Service: wish.Service, Dataset: or(wish.Dataset, p.w.of.Datasets[0]), Sites: append([]string{}, wish.Sites...),
+	doc := record.SignedRequest{Format: record.RequestFormat, Origin: p.w.origin(), Login: p.Login, Service: wish.Service, Dataset: or(wish.Dataset, p.w.of.Datasets[0]), Sites: append([]string{}, wish.Sites...),
 		Lens: or(wish.Lens, "masked"), Scope: or(wish.Scope, "case"), Purpose: or(wish.Purpose, "support"), Case: or(wish.Case, "4711"),
 		Seconds: int64(wish.For / time.Second), Subjects: []string{}, Time: time.Now().UnixMicro(), Nonce: access.NewNonce()}
 	if doc.Seconds == 0 {
@@ -94,7 +94,7 @@ func (p *Person) MustAsk(wish Wish) access.Grant {
 
 // Verdict approves or denies a request, or revokes the grant 'object'.
 func (p *Person) Verdict(verdict string, object uint64) (access.Outcome, error) {
-	doc := record.SignedApproval{Format: record.ApprovalFormat, Origin: "trefoil.example/eu", Login: p.Login, Verdict: verdict, Object: object,
+	doc := record.SignedApproval{Format: record.ApprovalFormat, Origin: p.w.origin(), Login: p.Login, Verdict: verdict, Object: object,
 		Digest: p.w.App.Register().State().Requests[object].Digest, Time: time.Now().UnixMicro(), Nonce: access.NewNonce()}
 	var signed access.Signed
 	p.sign(&signed, record.ApprovalNamespace, doc)

@@ -24,7 +24,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/trefoil-dev/trefoil/app"
@@ -36,7 +35,8 @@ import (
 	"github.com/trefoil-dev/trefoil/record"
 )
 
-// Sites of zone eu, in the catalogue's order. Each has a store of its own.
+// Sites of zone eu that have a store in most stories, in the catalogue's order.
+// dublin-2 stands in the catalogue and has none; Zone starts what it is told.
 var Sites = []string{"dublin-1", "hamar"}
 
 // World is one running instance and what it stands in front of.
@@ -55,18 +55,25 @@ type World struct {
 // New starts the world of clips; it ends with the test. It takes about three seconds.
 func New(tb testing.TB) *World {
 	tb.Helper()
-	return Of(tb, Clips(tb))
+	return Of(tb, Clips(tb, "eu", Sites...))
+}
+
+// Zone starts the world of a zone of clips, with stores at these of its sites.
+func Zone(tb testing.TB, zone string, sites ...string) *World {
+	tb.Helper()
+	return Of(tb, Clips(tb, zone, sites...))
 }
 
 // Of starts the world of an example.
 func Of(tb testing.TB, of Example) *World {
 	tb.Helper()
+	of.Zone = or(of.Zone, "eu")
 	w := &World{tb: tb, of: of, Dir: tb.TempDir(), Stores: make(map[string]*pgcluster.Cluster), keys: make(map[string]ssh.Signer), Log: io.Discard}
 	ctx := context.Background()
 	for i, site := range of.Sites {
 		c := pgtest.New(tb)
 		w.Stores[site] = c
-		w.check(create(ctx, c, of.Database))
+		pgtest.Create(tb, c, of.Database)
 		w.check(of.Load(ctx, c, i))
 	}
 	w.init()
@@ -89,20 +96,12 @@ func (w *World) check(err error) {
 	}
 }
 
-func create(ctx context.Context, c *pgcluster.Cluster, database string) error {
-	admin, err := pgx.Connect(ctx, c.DSN("postgres"))
-	if err != nil {
-		return err
-	}
-	defer admin.Close(ctx)
-	_, err = admin.Exec(ctx, "CREATE DATABASE "+database)
-	return err
-}
+func (w *World) origin() string { return "trefoil.example/" + w.of.Zone }
 
 // init makes the instance's directory.
 func (w *World) init() {
 	hosts := []string{"localhost", "127.0.0.1"}
-	_, err := app.Init(app.InitOptions{Dir: w.Dir, Zone: "eu", Origin: "trefoil.example/eu", Hosts: hosts, Clock: time.Now})
+	_, err := app.Init(app.InitOptions{Dir: w.Dir, Zone: w.of.Zone, Origin: w.origin(), Hosts: hosts, Clock: time.Now})
 	w.check(err)
 	path := filepath.Join(w.Dir, "trefoil.yaml")
 	text, err := os.ReadFile(path)
