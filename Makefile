@@ -30,7 +30,7 @@ test: setup-test ## every test once with small counts, then a minute of fuzzing 
 test-pagila: setup-test ## a database not made for Trefoil, through every lens; DATA=DIR holds pagila/pagila.sql.gz
 	@test -f "$(DATA)/pagila/pagila.sql.gz" || { \
 		echo "there is no pagila/pagila.sql.gz in DATA=\"$(DATA)\"; say where it is: make test-pagila DATA=DIR (examples/pagila/README.md)" >&2; exit 1; }
-	TREFOIL_DATA="$$(cd "$(DATA)" && pwd)" go test -tags pagila -count=1 -timeout 10m ./test/pagila
+	TREFOIL_TEST_DATA="$$(cd "$(DATA)" && pwd)" go test -tags pagila -count=1 -timeout 10m ./test/pagila
 
 .PHONY: check
 check: ## formatting, linters, the floors of the house, go.mod

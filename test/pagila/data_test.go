@@ -21,9 +21,9 @@ import (
 	"github.com/trefoil-dev/trefoil/internal/pgcluster"
 )
 
-// load fills the empty database pagila from the dump in $TREFOIL_DATA.
+// load fills the empty database pagila from the dump in $TREFOIL_TEST_DATA.
 func load(c *pgcluster.Cluster) error {
-	path := filepath.Join(os.Getenv("TREFOIL_DATA"), "pagila", "pagila.sql.gz")
+	path := filepath.Join(os.Getenv("TREFOIL_TEST_DATA"), "pagila", "pagila.sql.gz")
 	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("Pagila is not there: %w; run make test-pagila DATA=DIR, where DIR holds pagila/pagila.sql.gz", err)

@@ -50,7 +50,7 @@ sed -i 's|^stores: {}|stores: {dublin-1: {connect: "host=127.0.0.1 port=%d dbnam
 	cmd := exec.Command("bash", "-e", "-o", "pipefail", "-c", script)
 	cmd.Dir = "../.."
 	cmd.Env = append(append(os.Environ(), c.Env("postgres")...), "PATH="+c.Bin+":"+os.Getenv("PATH"), "HOME="+home, "EDITOR="+editor,
-		"DATA="+os.Getenv("TREFOIL_DATA"), "GOCACHE="+cache[0], "GOMODCACHE="+cache[1])
+		"DATA="+os.Getenv("TREFOIL_TEST_DATA"), "GOCACHE="+cache[0], "GOMODCACHE="+cache[1])
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
