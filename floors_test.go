@@ -26,6 +26,7 @@ var house = map[string]int{
 	"record":             0,
 	"proof":              0,
 	"catalog":            1,
+	"catalog/scan":       1,
 	"identity":           1,
 	"lens":               2,
 	"policy":             2,
@@ -50,9 +51,10 @@ const (
 
 // sameFloor lists the imports between folders of one floor.
 var sameFloor = map[string][]string{
-	"gate":        {"gate/pggate"},
-	"gate/pggate": {"gate/pggate/sqllex"},
-	"internal/*":  {"internal/*", "examples/*"},
+	"catalog/scan": {"catalog"},
+	"gate":         {"gate/pggate"},
+	"gate/pggate":  {"gate/pggate/sqllex"},
+	"internal/*":   {"internal/*", "examples/*"},
 }
 
 // testOnly are the folders that only tests import.
@@ -69,7 +71,7 @@ var strangers = map[string][]string{
 var libraries = map[string][]string{
 	"github.com/alecthomas/kong":          {"cmd/*"},
 	"github.com/cedar-policy/cedar-go":    {"policy"},
-	"github.com/jackc/pgx/v5":             {"lens", "gate", "gate/pggate", "app", "cmd/*", "internal/*"},
+	"github.com/jackc/pgx/v5":             {"catalog/scan", "lens", "gate", "gate/pggate", "app", "cmd/*", "internal/*"},
 	"github.com/transparency-dev/formats": {"proof"},
 	"go.yaml.in/yaml/v3":                  {"catalog", "identity", "app", "cmd/*"},
 	"golang.org/x/crypto":                 {"identity", "access", "gate", "api", "app", "cmd/*"},

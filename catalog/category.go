@@ -70,6 +70,14 @@ var fitting = map[Category][]Mask{
 // masksOf gives the masks that fit a category, nil when there is no such category.
 func masksOf(c Category) []Mask { return fitting[c] }
 
+// DefaultMask is the mask of a column whose category is written without one.
+func DefaultMask(c Category) Mask {
+	if m := masksOf(c); len(m) > 0 {
+		return m[0]
+	}
+	return Hide
+}
+
 // Categories lists every category, sorted.
 func Categories() []Category {
 	all := make([]Category, 0, len(fitting))

@@ -27,6 +27,7 @@ type cli struct {
 	Demo    demoCmd    `cmd:"" group:"Try it:" help:"Two real PostgreSQL stores, a story, and a gate to try."`
 	Init    initCmd    `cmd:"" group:"Run a zone (operators):" help:"Make a directory with a commented trefoil.yaml, keys and a new log."`
 	Check   checkCmd   `cmd:"" group:"Run a zone (operators):" help:"Validate configuration and rules; with --against-store list what a store has unclassified."`
+	Catalog catalogCmd `cmd:"" group:"Run a zone (operators):" help:"Draft a catalogue from a live database."`
 	Lens    lensCmd    `cmd:"" group:"Run a zone (operators):" help:"Fence a store and give it its lenses."`
 	Serve   serveCmd   `cmd:"" group:"Run a zone (operators):" help:"Run the log, the gate and the API of one zone."`
 	Publish publishCmd `cmd:"" group:"Run a zone (operators):" help:"Put the rules' files in force."`
