@@ -170,7 +170,12 @@ func (c *compiler) view(t *catalog.Table) View {
 		v.Columns = columns
 		branches = append(branches, "SELECT "+list+c.rows(t, i))
 	}
-	v.SQL = strings.Join(branches, "\nUNION ALL\n")
+	// OFFSET 0 keeps every condition of the reader's above the view. The barrier alone
+	// lets those through that PostgreSQL takes for leakproof, among them
+	//	CASE WHEN email >= 'm' THEN 1 / (random() * 0) END IS NULL
+	// since its division mentions no column: it ran on hidden rows, and its error told
+	// their values letter by letter.
+	v.SQL = strings.Join(branches, "\nUNION ALL\n") + "\nOFFSET 0"
 	return v
 }
 

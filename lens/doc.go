@@ -35,8 +35,8 @@
 // subjects stay as they are in clear and masked, and joins keep their meaning.
 //
 // case shows the rows of the subjects named in a grant: views with
-// security_barrier and a semi-join on trefoil.scope for the grant of
-// session_user. The key of a subject outside the grant (the other end of a
+// security_barrier, OFFSET 0, which keeps a reader's conditions above them, and
+// a semi-join on trefoil.scope for the grant of session_user. The key of a subject outside the grant (the other end of a
 // message) is shown as a pseudonym: HMAC-SHA-256 under the grant's key, in clear
 // and masked in the type of the column where it can be kept. In pseudonymous the
 // scope is joined, and its rows hold the pseudonyms that the gate computed.
