@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -101,6 +102,9 @@ type Rules struct {
 type Limits struct {
 	Sessions  int `yaml:"sessions"`   // open at once [500]
 	PerSource int `yaml:"per_source"` // connections of one address that have not logged in [64]
+	// Statement is how long one statement may take, such as 90m, whatever the client
+	// set statement_timeout to; then its session is ended [4h].
+	Statement time.Duration `yaml:"statement"`
 }
 
 // LoadConfig reads and checks a configuration file.
@@ -150,6 +154,9 @@ func (c *Config) check() error {
 		return errors.New("keys: log, seed and evidence are all needed")
 	case c.Rules.Catalogue == "" || c.Rules.Policy == "" || c.Rules.Duties == "" || c.Rules.Directory == "" || c.Rules.Countries == "":
 		return errors.New("rules: catalogue, policy, duties, directory and countries are all needed")
+	}
+	if d := c.Limits.Statement; d != 0 && d < time.Second {
+		return fmt.Errorf("limits.statement: %s is less than a second; write a duration with its unit, such as 90m", d)
 	}
 	for _, addr := range append([]string{}, c.Listen.Postgres...) {
 		if _, _, err := net.SplitHostPort(addr); err != nil {

@@ -43,6 +43,7 @@ type due struct {
 	ring  []item    // length is a power of two
 	head  int
 	n     int
+	taken uint64 // items, ever
 	ended bool
 	skip  bool // the store has failed and skips to the next Sync
 }
@@ -109,6 +110,7 @@ func (d *due) pop(outcome fate) (it item, ok bool) {
 	d.ring[d.head] = item{} // keeps no definition alive
 	d.head = (d.head + 1) & (len(d.ring) - 1)
 	d.n--
+	d.taken++
 	if it.def != nil && outcome != undecided && (it.step == stepParse || outcome == closed) {
 		it.def.fate = outcome
 	}
@@ -120,6 +122,13 @@ func (d *due) pop(outcome fate) (it item, ok bool) {
 	}
 	d.moved.Broadcast()
 	return it, true
+}
+
+// progress tells how many answers have come, and whether one is due.
+func (d *due) progress() (taken uint64, owed bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.taken, d.n > 0
 }
 
 // recorded notes that a Parse has an entry of its own, made after it was queued

@@ -29,6 +29,7 @@ type Config struct {
 	MaxSessions      int           // 500; one more is refused with 53300
 	MaxPerSource     int           // 64 connections of one address that have not logged in yet
 	MaxMessage       int           // 4 MiB; bytes of one client message
+	MaxStatement     time.Duration // 4 h for the answer to one message
 	HandshakeTimeout time.Duration // 15 s from accept to a finished SCRAM exchange
 	OpenTimeout      time.Duration // 30 s for Desk.Open
 	Logger           *slog.Logger  // slog.Default()
@@ -76,6 +77,7 @@ func New(cfg Config) (*Gate, error) {
 	cfg.MaxSessions = orDefault(cfg.MaxSessions, 500)
 	cfg.MaxPerSource = orDefault(cfg.MaxPerSource, 64)
 	cfg.MaxMessage = orDefault(cfg.MaxMessage, 4<<20)
+	cfg.MaxStatement = orDefault(cfg.MaxStatement, 4*time.Hour)
 	cfg.HandshakeTimeout = orDefault(cfg.HandshakeTimeout, 15*time.Second)
 	cfg.OpenTimeout = orDefault(cfg.OpenTimeout, 30*time.Second)
 	if cfg.Logger == nil {

@@ -86,6 +86,7 @@ func (r *relay) run() {
 		}
 	})
 	defer r.nudging()()
+	defer r.limiting()()
 	left, why := r.runUp()
 	if left {
 		r.allow(r.store.SetReadDeadline, time.Now().Add(grace)) // then down ends the session

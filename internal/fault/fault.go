@@ -33,6 +33,7 @@ const (
 	Conflict                // 55000 / 409: right request, wrong state
 	Protocol                // 08P01 / 400: the peer broke the wire protocol
 	Stopping                // 57P01 / 503: shutting down
+	TooLong                 // 57014 / 408: it took more time than is allowed
 )
 
 type row struct {
@@ -57,6 +58,7 @@ var table = [...]row{
 	Conflict:    {"55000", 409},
 	Protocol:    {"08P01", 400},
 	Stopping:    {"57P01", 503},
+	TooLong:     {"57014", 408},
 }
 
 // SQLState is the five-character PostgreSQL error code of the kind.
