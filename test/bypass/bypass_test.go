@@ -26,10 +26,15 @@ type attack struct {
 	// refused is set where PostgreSQL withstands by itself: the SQLSTATE it answers,
 	// or "silently".
 	refused string
+	// known is the one thing that it finds through the gate as well, and that
+	// docs/known-limitations.md owns up to.
+	known string
+	// every has it tried through every lens, not the masked ones alone.
+	every bool
 }
 
 func attacks() []attack {
-	return slices.Concat(identity(), rows(), protocol(), suspension(), definer())
+	return slices.Concat(identity(), rows(), statistics(), channels(), protocol(), wire(), limits(), suspension(), definer())
 }
 
 func TestBypass(t *testing.T) {
@@ -37,14 +42,27 @@ func TestBypass(t *testing.T) {
 	// safe runs an attack that must find nothing.
 	safe := func(a attack, to *target) {
 		to.tb.Helper()
-		if leaked := to.leaked(a.run(to)); len(leaked) > 0 {
-			to.tb.Errorf("leaked: %s", strings.Join(leaked, "; "))
+		leaked := to.leaked(a.run(to))
+		if a.known != "" && slices.Equal(leaked, []string{a.known}) {
+			return
+		}
+		if len(leaked) > 0 || a.known != "" {
+			to.tb.Errorf("leaked: %s; known is %q", strings.Join(leaked, "; "), a.known)
 		}
 	}
+	sessions := []struct {
+		name  string
+		every bool
+		open  func(testing.TB, *world.World) *target
+	}{{"case", false, caseTarget}, {"bulk", false, bulkTarget}, {"clear", true, clearTarget}, {"pseudonymous", true, pseudonymousTarget}}
 	for _, a := range attacks() {
 		t.Run(a.name, func(t *testing.T) {
-			t.Run("case", func(t *testing.T) { safe(a, caseTarget(t, w)) })
-			t.Run("bulk", func(t *testing.T) { safe(a, bulkTarget(t, w)) })
+			for _, s := range sessions {
+				if s.every && !a.every {
+					continue
+				}
+				t.Run(s.name, func(t *testing.T) { safe(a, s.open(t, w)) })
+			}
 			t.Run("naive", func(t *testing.T) {
 				to := c.target(t)
 				if a.refused != "" {

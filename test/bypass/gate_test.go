@@ -30,19 +30,38 @@ func caseTarget(tb testing.TB, w *world.World) *target {
 	return gateTarget(tb, w, w.As("jonas"), grant)
 }
 
+// clearTarget is Jonas with the same case in clear; the data protection office agreed.
+func clearTarget(tb testing.TB, w *world.World) *target {
+	tb.Helper()
+	t := gateTarget(tb, w, w.As("jonas"), agreed(tb, w, "jonas", world.Wish{Lens: "clear", Subjects: []int64{clips.CaseUser().ID}}))
+	t.clear = true
+	return t
+}
+
+// pseudonymousTarget is Seán with whole tables in which nobody is named.
+func pseudonymousTarget(tb testing.TB, w *world.World) *target {
+	tb.Helper()
+	return gateTarget(tb, w, w.As("sean"), w.As("sean").MustAsk(world.Wish{Lens: "pseudonymous", Scope: "bulk", Purpose: "engineering"}))
+}
+
 // bulkTarget is Seán, engineering, with whole tables, masked; the data protection
 // office agreed.
 func bulkTarget(tb testing.TB, w *world.World) *target {
 	tb.Helper()
-	sean := w.As("sean")
-	out, err := sean.Ask(world.Wish{Scope: "bulk", Purpose: "engineering", Case: "BUG-7"})
+	return gateTarget(tb, w, w.As("sean"), agreed(tb, w, "sean", world.Wish{Scope: "bulk", Purpose: "engineering", Case: "BUG-7"}))
+}
+
+// agreed is a grant that the data protection office has approved.
+func agreed(tb testing.TB, w *world.World, login string, wish world.Wish) access.Grant {
+	tb.Helper()
+	out, err := w.As(login).Ask(wish)
 	if err == nil {
 		out, err = w.As("astrid").Verdict("approve", out.Request.Seq)
 	}
 	if err != nil || out.Grant == nil {
 		tb.Fatalf("no grant: %+v, %v", out, err)
 	}
-	return gateTarget(tb, w, sean, *out.Grant)
+	return *out.Grant
 }
 
 func gateTarget(tb testing.TB, w *world.World, who *world.Person, grant access.Grant) *target {
@@ -71,6 +90,16 @@ func gateTarget(tb testing.TB, w *world.World, who *world.Person, grant access.G
 			tb.Fatal(err)
 		}
 		t.exec("GRANT EXECUTE ON FUNCTION set_config(text, text, boolean) TO " + role)
+	}
+	t.limit = func(d time.Duration) {
+		was := w.Config.Limits.Statement
+		restart := func(limit time.Duration) {
+			w.Stop()
+			w.Config.Limits.Statement = limit
+			w.Start()
+		}
+		restart(d)
+		tb.Cleanup(func() { restart(was) })
 	}
 	since := status(tb, w).Durable
 	t.recorded = func() int { return recorded(tb, w, since) }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -34,7 +35,7 @@ func newControl(tb testing.TB) *control {
 	_, err := c.conn.Exec(ctx, `
 		CREATE SCHEMA lens_case;
 		CREATE VIEW lens_case.users AS SELECT id, handle, left(email, 1) || '***@***' AS email, country FROM public.users
-			WHERE lower(btrim(handle)) = '`+clips.CaseUser().Handle+`';
+			WHERE lower(btrim(translate(translate(btrim(handle), ' ', ''), '@', ''), '.')) = '`+clips.CaseUser().Handle+`';
 		CREATE SCHEMA lens_bulk;
 		CREATE VIEW lens_bulk.users AS SELECT id, handle, left(email, 1) || '***@***' AS email, country FROM public.users;
 		ALTER TABLE public.signins ENABLE ROW LEVEL SECURITY;
@@ -65,6 +66,7 @@ func (c *control) target(tb testing.TB) *target {
 		CREATE ROLE $app LOGIN NOINHERIT REPLICATION PASSWORD 'shared' IN ROLE $lens, pg_read_all_data;
 		GRANT SELECT ON public.users TO $app;
 		GRANT SELECT ON public.signins TO $lens;
+		GRANT SELECT (ship_name) ON public.orders TO $lens;
 		GRANT USAGE ON SCHEMA lens_case, lens_bulk TO $lens;
 		GRANT SELECT, INSERT, UPDATE ON lens_case.users, lens_bulk.users TO $lens`))
 	t.revoke = func() {
@@ -73,6 +75,9 @@ func (c *control) target(tb testing.TB) *target {
 			REVOKE $lens FROM $app;
 			ALTER ROLE $app NOLOGIN VALID UNTIL '2001-01-01'`))
 	}
-	t.addr = naive.Start(tb, naive.Options{StoreDSN: dsn, Role: lens}).Addr
+	t.limit = func(d time.Duration) {
+		t.exec(fmt.Sprintf("ALTER ROLE %s SET statement_timeout = %d", app, d.Milliseconds()), "ALTER ROLE "+app+" SET default_transaction_read_only = on")
+	}
+	t.addr = naive.Start(tb, naive.Options{StoreDSN: dsn, Role: lens, Pool: true}).Addr
 	return t
 }

@@ -12,9 +12,9 @@ import (
 // 13 and 16.
 func rows() []attack {
 	return []attack{
-		{name: "06-temp-function", run: tempFunction},
-		{name: "06-cast-error", run: castError},
-		{name: "07-explain", run: explain},
+		{name: "06-temp-function", every: true, run: tempFunction},
+		{name: "06-cast-error", every: true, run: castError},
+		{name: "07-explain", every: true, run: explain},
 		{name: "07-plan-as-log-line", run: planAsLogLine},
 		{name: "13-unique-key", run: uniqueKey},
 		{name: "13-failing-row", run: failingRow},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -30,11 +31,14 @@ type target struct {
 	elsewhere string       // a schema that is not this person's lens
 	strong    string       // a role of the store that may read more
 	self      clips.Person // whom the case names
+	clear     bool         // and is shown as they are
 	other     person       // somebody whom it does not
 
 	// permit lets the newest session call set_config, which a fence takes away: what
 	// stands behind that wall is to be seen as well.
 	permit func()
+	// limit bounds how long one statement may take, and sets the read-only default.
+	limit func(time.Duration)
 	// recorded gives the rows that the log says were delivered since the target was made.
 	recorded func() int
 	// revoke ends the person's access and comes back when it is in force.
@@ -65,10 +69,14 @@ func someone(tb testing.TB, store *pgx.Conn) (p person) {
 
 // secrets are texts that must reach no client, and what they are.
 func (t *target) secrets() map[string]string {
-	return map[string]string{
+	s := map[string]string{
 		t.other.handle: "another user's handle", t.other.email: "another user's email", t.other.ip: "another user's address",
-		t.other.advertised: "another user's device", t.self.Email: "the full email of the case's user",
+		t.other.advertised: "another user's device",
 	}
+	if !t.clear {
+		s[t.self.Email] = "the full email of the case's user"
+	}
+	return s
 }
 
 // connect logs in as the person may.

@@ -8,10 +8,12 @@
 //
 // It accepts any password, plaintext and TLS, passes the client's startup
 // parameters on (but for user and database), hands out the store's own cancel
-// keys and forwards cancel requests unseen.
+// keys and forwards cancel requests unseen. It reads through a buffer that outlives
+// the switch to TLS, and may pool connections to the store.
 package naive
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -25,6 +27,7 @@ import (
 	"math/big"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -41,6 +44,7 @@ type Options struct {
 	StoreDSN string   // the shared, privileged login and the database
 	Role     string   // set for every client with SET ROLE; "" sets none
 	Setup    []string // statements run after that, such as SET search_path
+	Pool     bool     // a client that says goodbye leaves its connection to the next one, as it is
 }
 
 // Proxy is a running proxy.
@@ -53,6 +57,7 @@ type Proxy struct {
 	wg     sync.WaitGroup
 	mu     sync.Mutex
 	open   map[net.Conn]bool // nil once closed
+	idle   []*pgconn.HijackedConn
 }
 
 // Start runs a proxy until the end of the test.
@@ -142,25 +147,52 @@ const (
 // serve leads one client; what goes wrong is told to the client, where there is
 // a message for it, and otherwise ends the connection.
 func (p *Proxy) serve(client net.Conn) {
+	in := buffered(client)
 	for {
-		packet, err := startupPacket(client)
+		packet, err := startupPacket(in)
 		if err != nil {
 			return
 		}
 		switch code := binary.BigEndian.Uint32(packet); code {
 		case codeTLS:
 			client.Write([]byte("S"))
-			client = tls.Server(client, p.tls)
+			client = &secured{Conn: tls.Server(in.Conn, p.tls), early: in.Reader}
+			in = buffered(client)
 		case codeGSS:
 			client.Write([]byte("N"))
 		case codeCancel:
 			p.cancel(packet)
 			return
 		default:
-			p.session(client, code, packet[4:])
+			p.session(in, code, packet[4:])
 			return
 		}
 	}
+}
+
+// reading is a connection that is read through a buffer.
+type reading struct {
+	net.Conn
+	*bufio.Reader
+}
+
+func buffered(c net.Conn) *reading { return &reading{c, bufio.NewReader(c)} }
+
+func (r *reading) Read(b []byte) (int, error) { return r.Reader.Read(b) }
+
+// secured is TLS over a connection of which more had been read than the request for
+// TLS: those bytes, which came in the clear, are taken for the client's own
+// (CVE-2021-23214).
+type secured struct {
+	net.Conn
+	early *bufio.Reader
+}
+
+func (s *secured) Read(b []byte) (int, error) {
+	if n := s.early.Buffered(); n > 0 {
+		return s.early.Read(b[:min(n, len(b))])
+	}
+	return s.Conn.Read(b)
 }
 
 // startupPacket reads one, without its length.
@@ -226,7 +258,12 @@ func (p *Proxy) session(client net.Conn, version uint32, params []byte) {
 	if !p.track(store.Conn) {
 		return
 	}
-	defer p.drop(store.Conn)
+	kept := false
+	defer func() {
+		if !kept {
+			p.drop(store.Conn)
+		}
+	}()
 	be.Send(&pgproto3.AuthenticationOk{})
 	names := make([]string, 0, len(store.ParameterStatuses))
 	for name := range store.ParameterStatuses {
@@ -244,16 +281,64 @@ func (p *Proxy) session(client net.Conn, version uint32, params []byte) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		io.Copy(client, store.Conn)
-		client.Close()
+		if _, err := io.Copy(client, store.Conn); !errors.Is(err, os.ErrDeadlineExceeded) {
+			client.Close()
+		}
 	}()
-	io.Copy(store.Conn, client)
-	store.Conn.Close()
+	if p.opts.Pool {
+		kept = untilGoodbye(store.Conn, client) && store.Conn.SetReadDeadline(time.Now()) == nil
+	} else {
+		io.Copy(store.Conn, client)
+	}
+	if !kept {
+		store.Conn.Close()
+	}
 	<-done
+	if kept {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.idle = append(p.idle, store)
+	}
+}
+
+// untilGoodbye copies messages up to a Terminate, which it keeps; false when the
+// connection ended without one.
+func untilGoodbye(store io.Writer, client io.Reader) bool {
+	var head [5]byte
+	for {
+		if _, err := io.ReadFull(client, head[:]); err != nil {
+			return false
+		}
+		if head[0] == 'X' {
+			return true
+		}
+		if _, err := store.Write(head[:]); err != nil {
+			return false
+		}
+		if _, err := io.CopyN(store, client, int64(int32(binary.BigEndian.Uint32(head[1:])))-4); err != nil {
+			return false
+		}
+	}
+}
+
+// pooled gives a connection that another client left.
+func (p *Proxy) pooled() *pgconn.HijackedConn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) == 0 {
+		return nil
+	}
+	c := p.idle[0]
+	p.idle = p.idle[1:]
+	c.Conn.SetReadDeadline(time.Time{})
+	return c
 }
 
 // connect logs in with the shared account, the client's parameters and the role.
 func (p *Proxy) connect(params []byte) (*pgconn.HijackedConn, error) {
+	if c := p.pooled(); c != nil {
+		return c, nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	cfg, err := pgconn.ParseConfig(p.opts.StoreDSN)
