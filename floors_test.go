@@ -40,6 +40,7 @@ var house = map[string]int{
 	"app":                6,
 	"cmd/*":              7,
 	"examples/*":         basement, // files to embed
+	"docs/*":             basement, // the same
 	"internal/*":         basement,
 	"test/*":             garden,
 }
@@ -82,6 +83,8 @@ var libraries = map[string][]string{
 	"github.com/pganalyze/pg_query_go/v6": {}, // PostgreSQL's own parser, the lexer's oracle; cgo
 	"github.com/transparency-dev/tessera": {}, // another reader of our tiles
 	"github.com/transparency-dev/merkle":  {}, // another hand at the tree
+
+	"github.com/santhosh-tekuri/jsonschema/v6": {}, // judges our schemas, as an editor would
 }
 
 const maxLines = 500

@@ -11,17 +11,23 @@ import (
 	"github.com/trefoil-dev/trefoil/access"
 	"github.com/trefoil-dev/trefoil/app"
 	"github.com/trefoil-dev/trefoil/catalog"
+	"github.com/trefoil-dev/trefoil/docs/schema"
 	"github.com/trefoil-dev/trefoil/internal/fault"
 	"github.com/trefoil-dev/trefoil/lens"
 )
 
 type checkCmd struct {
 	AgainstStore string `placeholder:"CONNSTRING" help:"libpq connection string, without password: compare the catalogue with that store."`
+	Schema       string `enum:",catalog,config" default:"" placeholder:"catalog|config" help:"Print the JSON Schema of the catalogue or of trefoil.yaml, for editors, and check nothing."`
 	Dataset      string `placeholder:"DATASET" help:"With --against-store: which dataset [the only one]."`
 	Config       string `short:"c" default:"${config}" env:"TREFOIL_CONFIG" type:"path" placeholder:"FILE" help:"Configuration; without it trefoil.yaml."`
 }
 
 func (c *checkCmd) Run(e *env) error {
+	if c.Schema != "" {
+		e.printf("%s", map[string]string{"catalog": schema.Catalog, "config": schema.Config}[c.Schema])
+		return nil
+	}
 	cfg, err := app.LoadConfig(c.Config)
 	if err != nil {
 		return err

@@ -44,6 +44,8 @@ func (c *initCmd) Run(e *env) error {
 	e.printf("made %s, three keys in %s, and a log with entry 0\n", path, filepath.Join(c.Dir, "keys"))
 	e.printf("genesis %s\n", hash)
 	e.printf("give that hash to whoever is to check this log\n")
+	e.printf("an editor checks it as you type with this line at its top (the schema: trefoil check --schema config > %s):\n", filepath.Join(c.Dir, "config.schema.json"))
+	e.printf("  # yaml-language-server: $schema=config.schema.json\n")
 	what := "name your stores in trefoil.yaml"
 	if !c.Example {
 		what = "write the rules, " + what
