@@ -96,6 +96,9 @@ func (p *PGStore) checkFence(ctx context.Context) error {
 	if fresh {
 		return nil
 	}
+	if err := lens.CheckServer(ctx, p.pool); err != nil {
+		return p.away(err)
+	}
 	held, err := lens.CheckFence(ctx, p.pool)
 	if err != nil {
 		return p.away(err)

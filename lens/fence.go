@@ -67,30 +67,6 @@ func CheckFence(ctx context.Context, q Querier) ([]Held, error) {
 	return slices.DeleteFunc(list, func(h Held) bool { return !h.Reachable }), nil
 }
 
-// minimum holds, for each major version, the first minor release that does not
-// leak rows through the planner's statistics (CVE-2025-8713 and its elders).
-var minimum = map[int]int{15: 14, 16: 10, 17: 6}
-
-// version gives the server's version and a sentence when it must not be gated.
-func version(ctx context.Context, q Querier) (text, problem string, err error) {
-	var num int
-	var encoding string
-	if err := q.QueryRow(ctx, "SELECT current_setting('server_version_num')::int, current_setting('server_encoding')").Scan(&num, &encoding); err != nil {
-		return "", "", err
-	}
-	major, minor := num/10000, num%10000
-	text = fmt.Sprintf("%d.%d", major, minor)
-	switch {
-	case major < 15:
-		problem = "PostgreSQL " + text + " is too old; lenses need 15.14 or later"
-	case minor < minimum[major]:
-		problem = fmt.Sprintf("PostgreSQL %s leaks hidden rows through statistics (CVE-2025-8713); update it to %d.%d or later", text, major, minimum[major])
-	case encoding != "UTF8":
-		problem = "the database's encoding is " + encoding + "; the gate judges statements as UTF-8, so only UTF8 can be gated"
-	}
-	return text, problem, nil
-}
-
 // publicRole inherits, once the fence stands, what PUBLIC held.
 const publicRole = "trefoil_public"
 

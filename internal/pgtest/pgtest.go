@@ -140,3 +140,21 @@ func logTail(path string) string {
 	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
 	return strings.Join(lines[max(0, len(lines)-20):], "\n")
 }
+
+// Pretend makes the database of conn, a superuser's connection, say that its server is of
+// another version, as server_version_num has it, until the end of the test.
+func Pretend(tb testing.TB, conn *pgx.Conn, num int) {
+	tb.Helper()
+	exec := func(sql string) {
+		if _, err := conn.Exec(context.Background(), sql); err != nil {
+			tb.Fatalf("%s: %v", sql, err)
+		}
+	}
+	exec("ALTER FUNCTION pg_catalog.current_setting(text) RENAME TO current_setting_here")
+	exec(fmt.Sprintf(`CREATE FUNCTION pg_catalog.current_setting(text) RETURNS text LANGUAGE sql STABLE STRICT AS
+		$$ SELECT CASE $1 WHEN 'server_version_num' THEN '%d' ELSE pg_catalog.current_setting_here($1) END $$`, num))
+	tb.Cleanup(func() {
+		exec("DROP FUNCTION pg_catalog.current_setting(text)")
+		exec("ALTER FUNCTION pg_catalog.current_setting_here(text) RENAME TO current_setting")
+	})
+}
