@@ -107,7 +107,7 @@ func New(cfg *Config, deps Deps) (_ *App, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if a.stores[name], err = gate.NewPGStore(cfg.Gate, name, s.Connect, password, deps.Clock); err != nil {
+		if a.stores[name], err = gate.NewPGStore(cfg.Gate, name, s.Connect, password, cfg.Limits.PerService, deps.Clock); err != nil {
 			return nil, err
 		}
 		stores[name] = a.stores[name]

@@ -105,6 +105,9 @@ type Limits struct {
 	// Statement is how long one statement may take, such as 90m, whatever the client
 	// set statement_timeout to; then its session is ended [4h].
 	Statement time.Duration `yaml:"statement"`
+	// PerService is how many sessions a grant of a service may have open at one
+	// store [50]. PostgreSQL's own max_connections counts them, too.
+	PerService int `yaml:"per_service"`
 }
 
 // LoadConfig reads and checks a configuration file.

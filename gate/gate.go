@@ -26,17 +26,27 @@ type Store interface {
 	// Check says whether the dataset is fenced and the lens is as it was compiled;
 	// it gives the lens's digest.
 	Check(ctx context.Context, ds *catalog.Dataset, lens, scope string) (digest string, err error)
-	// Open makes the session's role and connects as it.
-	Open(ctx context.Context, o Opening) (role string, up pggate.Upstream, err error)
-	// Close terminates the role's backends and drops it.
-	Close(ctx context.Context, role string) error
+	// Open makes the session's role, or finds its service's, and connects as it. A
+	// seat with a role is to be closed, also after an error.
+	Open(ctx context.Context, o Opening) (seat Seat, up pggate.Upstream, err error)
+	// Close terminates the session's backend and drops the role, unless other
+	// sessions of its service share it.
+	Close(ctx context.Context, seat Seat) error
 	// Sweep drops what earlier runs of this gate left behind.
 	Sweep(ctx context.Context) error
+}
+
+// Seat is where a session sits in its store.
+type Seat struct {
+	Role  string
+	pid   uint32 // of its backend; 0: it has none
+	fixed *fixed // the role it shares; nil: it has one of its own
 }
 
 // Opening is a session to be opened on a store.
 type Opening struct {
 	Session  uint64
+	Service  string // whose sessions share a role; empty: a person's
 	Dataset  *catalog.Dataset
 	Lens     string
 	Scope    string

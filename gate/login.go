@@ -46,7 +46,7 @@ func (t target) held(s *access.State, now int64) []access.Grant {
 func (t target) known(s *access.State, now int64) []access.Grant {
 	if t.grant != "" {
 		seq, err := record.ParseID('g', t.grant)
-		if g, ok := s.Grants[seq]; err == nil && ok && g.Login == t.login {
+		if g, ok := s.Grants[seq]; err == nil && ok && g.Holder() == t.login {
 			return []access.Grant{g}
 		}
 		return nil

@@ -60,14 +60,14 @@ func (g *Gate) check(ctx context.Context, s *access.State, grant access.Grant, s
 	return store, digest, err
 }
 
-// open makes the session's role and connects as it.
+// open makes the session's role, or finds its service's, and connects as it.
 func (s *session) open(ctx context.Context, adm access.Admission, settings []pggate.Setting) error {
 	subjects, err := s.gate.subjects(adm)
 	if err != nil {
 		return err
 	}
-	s.role, s.up, err = s.store.Open(ctx, Opening{
-		Session: adm.Session, Dataset: adm.Rules.Catalog.Dataset(adm.Grant.Dataset), Lens: adm.Grant.Lens, Scope: adm.Grant.Scope,
+	s.seat, s.up, err = s.store.Open(ctx, Opening{
+		Session: adm.Session, Service: adm.Grant.Service, Dataset: adm.Rules.Catalog.Dataset(adm.Grant.Dataset), Lens: adm.Grant.Lens, Scope: adm.Grant.Scope,
 		Grant: adm.Grant.Seq, Subjects: subjects, Pad: s.gate.seed.Pad(adm.Grant.Seq), Settings: settings,
 	})
 	if err != nil {

@@ -23,7 +23,7 @@ type session struct {
 	grant   access.Grant
 	attempt access.Attempt // for deciding again
 	store   Store
-	role    string
+	seat    Seat
 	up      pggate.Upstream
 	timer   *time.Timer
 
@@ -74,11 +74,11 @@ func (s *session) Close(sum pggate.Summary) {
 		reason = "error"
 	}
 	s.once.Do(func() { s.reason = reason }) // unless end said why
-	if s.role != "" {
+	if s.seat.Role != "" {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
-		if err := s.store.Close(ctx, s.role); err != nil {
-			s.gate.log.Error("a session's role was left for the sweep", "session", record.ID('s', s.id), "role", s.role, "err", err)
+		if err := s.store.Close(ctx, s.seat); err != nil {
+			s.gate.log.Error("a session's role was left for the sweep", "session", record.ID('s', s.id), "role", s.seat.Role, "err", err)
 		}
 	}
 	if err := s.finish(); err != nil {

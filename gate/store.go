@@ -32,8 +32,12 @@ type PGStore struct {
 	clock  func() time.Time
 	prints lens.Prints
 
+	perService int        // sessions one grant of a service may have open here
+	making     sync.Mutex // held while a service's role is made, and by the sweep
+
 	mu     sync.Mutex
 	open   map[string]bool             // roles in use: not to be swept
+	fixed  map[fixedKey]*fixed         // of services
 	fenced time.Time                   // when the fence was last found whole
 	lenses map[string][]*lens.Compiled // of each dataset, as of the catalogue and columns seen last
 	of     map[string]*catalog.Dataset // of which they were compiled
@@ -41,8 +45,9 @@ type PGStore struct {
 
 // NewPGStore prepares a store from a libpq connection string without password
 // and the password. It does not connect yet, so a store that is away keeps
-// nobody from starting the gate.
-func NewPGStore(gate, name, conn, password string, clock func() time.Time) (*PGStore, error) {
+// nobody from starting the gate. A grant of a service may have perService
+// sessions open [50].
+func NewPGStore(gate, name, conn, password string, perService int, clock func() time.Time) (*PGStore, error) {
 	cfg, err := pgxpool.ParseConfig(conn)
 	if err != nil {
 		return nil, fault.New(fault.BadInput, "store %s: the connection string does not read: %w", name, err)
@@ -56,9 +61,13 @@ func NewPGStore(gate, name, conn, password string, clock func() time.Time) (*PGS
 	if err != nil {
 		return nil, err
 	}
+	if perService <= 0 {
+		perService = 50
+	}
 	base := pool.Config().ConnConfig.Config
 	base.Password = ""
 	return &PGStore{gate: gate, name: name, pool: pool, base: &base, clock: clock, open: make(map[string]bool),
+		perService: perService, fixed: make(map[fixedKey]*fixed),
 		lenses: make(map[string][]*lens.Compiled), of: make(map[string]*catalog.Dataset)}, nil
 }
 
@@ -153,6 +162,9 @@ func (p *PGStore) forget(ds *catalog.Dataset) {
 
 // away turns a failure to reach the store into words.
 func (p *PGStore) away(err error) error {
+	if err == nil {
+		return nil
+	}
 	var f *fault.Error
 	var pg *pgconn.PgError
 	isPG := errors.As(err, &pg)
@@ -165,41 +177,49 @@ func (p *PGStore) away(err error) error {
 }
 
 // Open implements Store.
-func (p *PGStore) Open(ctx context.Context, o Opening) (role string, up pggate.Upstream, err error) {
-	var random [32]byte
-	rand.Read(random[:])
-	password := base64Std(random[:])
-	verifier, err := lens.Verifier(password)
-	if err != nil {
-		return "", up, err
-	}
+func (p *PGStore) Open(ctx context.Context, o Opening) (seat Seat, up pggate.Upstream, err error) {
 	compiled, err := p.compiled(ctx, o.Dataset, o.Lens, o.Scope)
 	if err != nil {
-		return "", up, p.away(err)
+		return seat, up, p.away(err)
 	}
-	role = fmt.Sprintf("trefoil_s_%s_%d", p.gate, o.Session)
+	if o.Service != "" {
+		return p.openService(ctx, o, compiled)
+	}
+	role := fmt.Sprintf("trefoil_s_%s_%d", p.gate, o.Session)
 	p.use(role, true)
-	opened, err := lens.OpenSession(ctx, p.pool, lens.Session{Gate: p.gate, Seq: o.Session, Lens: compiled,
-		Grant: o.Grant, Verifier: verifier, Subjects: o.Subjects, Key: o.Pad})
-	switch {
-	case err == nil && opened.Role != role:
-		err = fmt.Errorf("the store made role %s, not %s", opened.Role, role)
-	case err == nil && opened.Digest != compiled.Digest:
-		err = fault.New(fault.Conflict, "the %s lens of %s in store %s was changed while the session was opened", o.Lens, o.Dataset.Name, p.name).WithHint("connect again")
-		_ = p.Close(ctx, role) // what stays is the sweep's
+	made, password, err := p.makeRole(ctx, o, compiled)
+	if err == nil && made != role {
+		err = fmt.Errorf("the store made role %s, not %s", made, role)
 	}
 	if err != nil {
 		p.use(role, false)
-		return "", up, p.away(err)
+		return seat, up, err
 	}
-	if up, err = p.connect(ctx, role, password, o.Settings); err != nil {
-		return role, up, p.away(err)
+	up, pid, err := p.connect(ctx, role, password, o.Settings)
+	return Seat{Role: role, pid: pid}, up, p.away(err)
+}
+
+// makeRole makes the login role of a session, or of a service's, under a secret
+// that nobody else knows.
+func (p *PGStore) makeRole(ctx context.Context, o Opening, compiled *lens.Compiled) (role, password string, err error) {
+	var random [32]byte
+	rand.Read(random[:])
+	password = base64Std(random[:])
+	verifier, err := lens.Verifier(password)
+	if err != nil {
+		return "", "", err
 	}
-	return role, up, nil
+	opened, err := lens.OpenSession(ctx, p.pool, lens.Session{Gate: p.gate, Seq: o.Session, Service: o.Service, Limit: p.perService,
+		Lens: compiled, Grant: o.Grant, Verifier: verifier, Subjects: o.Subjects, Key: o.Pad})
+	if err == nil && opened.Digest != compiled.Digest {
+		_ = lens.CloseSession(ctx, p.pool, opened.Role) // what stays is the sweep's
+		err = fault.New(fault.Conflict, "the %s lens of %s in store %s was changed while the session was opened", o.Lens, o.Dataset.Name, p.name).WithHint("connect again")
+	}
+	return opened.Role, password, p.away(err)
 }
 
 // connect logs in as the session's role and takes the connection over.
-func (p *PGStore) connect(ctx context.Context, role, password string, settings []pggate.Setting) (up pggate.Upstream, err error) {
+func (p *PGStore) connect(ctx context.Context, role, password string, settings []pggate.Setting) (up pggate.Upstream, pid uint32, err error) {
 	cfg := *p.base
 	cfg.User, cfg.Password = role, password
 	cfg.RuntimeParams = map[string]string{"application_name": "trefoil", "client_encoding": "UTF8"}
@@ -208,14 +228,14 @@ func (p *PGStore) connect(ctx context.Context, role, password string, settings [
 	}
 	conn, err := pgconn.ConnectConfig(ctx, &cfg)
 	if err != nil {
-		return up, err
+		return up, 0, err
 	}
 	if err := conn.SyncConn(ctx); err != nil { // no reader of pgx's may be left on the socket
-		return up, err
+		return up, 0, err
 	}
 	h, err := conn.Hijack()
 	if err != nil {
-		return up, err
+		return up, 0, err
 	}
 	// Of pgx's connection, whose buffers a session would hold for as long as it
 	// lives, only what a cancel request needs is kept.
@@ -227,13 +247,16 @@ func (p *PGStore) connect(ctx context.Context, role, password string, settings [
 		}
 		return c.CancelRequest(ctx)
 	}
-	return pggate.Upstream{Conn: h.Conn, Parameters: h.ParameterStatuses, Cancel: cancel}, nil
+	return pggate.Upstream{Conn: h.Conn, Parameters: h.ParameterStatuses, Cancel: cancel}, h.PID, nil
 }
 
 // Close implements Store.
-func (p *PGStore) Close(ctx context.Context, role string) error {
-	err := lens.CloseSession(ctx, p.pool, role)
-	p.use(role, false) // what is left is the sweep's
+func (p *PGStore) Close(ctx context.Context, seat Seat) error {
+	if seat.fixed != nil {
+		return p.closeService(ctx, seat)
+	}
+	err := lens.CloseSession(ctx, p.pool, seat.Role)
+	p.use(seat.Role, false) // what is left is the sweep's
 	return err
 }
 
@@ -249,6 +272,8 @@ func (p *PGStore) use(role string, yes bool) {
 
 // Sweep implements Store.
 func (p *PGStore) Sweep(ctx context.Context) error {
+	p.making.Lock()
+	defer p.making.Unlock()
 	p.mu.Lock()
 	keep := slices.Collect(maps.Keys(p.open))
 	p.mu.Unlock()

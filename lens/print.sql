@@ -35,10 +35,10 @@ WITH f AS (
 	SELECT 'role ' || r.rolname, concat_ws('|', a.rolsuper, a.rolinherit, a.rolcreaterole, a.rolcreatedb, a.rolcanlogin, a.rolreplication, a.rolbypassrls,
 		a.rolconfig,
 		(SELECT string_agg(g.rolname || m.admin_option, ',' ORDER BY g.rolname) FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles g ON g.oid = m.roleid
-			WHERE m.member = r.oid AND g.rolname !~ '^trefoil_[ls]_'),
+			WHERE m.member = r.oid AND g.rolname !~ '^trefoil_[lsf]_'),
 		'members',
 		(SELECT string_agg(g.rolname || m.admin_option, ',' ORDER BY g.rolname) FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles g ON g.oid = m.member
-			WHERE m.roleid = r.oid AND g.rolname !~ '^trefoil_s_'))
+			WHERE m.roleid = r.oid AND g.rolname !~ '^trefoil_[sf]_'))
 	FROM role r JOIN pg_catalog.pg_roles a ON a.oid = r.oid
 	UNION ALL
 	-- Everything on which the role holds a privilege, wherever it lies; of the

@@ -18,7 +18,9 @@ const MaxSubjects = 1000
 // Session is what a gate asks of a store for one session of one grant.
 type Session struct {
 	Gate     string // lower-case letters, digits and hyphens, at most 30
-	Seq      uint64 // never used before by this gate
+	Seq      uint64 // never used before by this gate; of a person's session
+	Service  string // whose sessions share the role; empty: a person's session, which has its own
+	Limit    int    // sessions a service may have open
 	Lens     *Compiled
 	Grant    uint64
 	Verifier string   // ready SCRAM-SHA-256 verifier of the session's secret (RFC 5803)
@@ -28,13 +30,15 @@ type Session struct {
 
 // Opened is a session role that can log in and sees its lens alone.
 type Opened struct {
-	Role   string // trefoil_s_<gate>_<seq>
+	Role   string // trefoil_s_<gate>_<seq>, or trefoil_f_<service>_<digest>
 	Schema string // its search_path
 	Digest string // of the lens
 }
 
-// OpenSession makes the login role of a session. The connection is the gate's
-// own (trefoil_gate). It commits by itself; after an error nothing is left.
+// OpenSession makes the login role of a session, or of a service's sessions under
+// one grant; if an earlier run of the gate left the latter, that is closed first.
+// The connection is the gate's own (trefoil_gate). It commits by itself; after an
+// error nothing is left.
 func OpenSession(ctx context.Context, q Querier, s Session) (Opened, error) {
 	if s.Seq > math.MaxInt64 || s.Grant > math.MaxInt64 {
 		return Opened{}, fault.New(fault.BadInput, "sequence or grant is out of range")
@@ -48,10 +52,20 @@ func OpenSession(ctx context.Context, q Querier, s Session) (Opened, error) {
 		key = pads(s.Key)
 	}
 	var o Opened
-	err = q.QueryRow(ctx, "SELECT role, schema, digest FROM trefoil.session_open($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-		s.Gate, int64(s.Seq), s.Lens.Dataset, s.Lens.Lens, s.Lens.Scope, int64(s.Grant), s.Verifier, subjects, pseudonyms, key).
-		Scan(&o.Role, &o.Schema, &o.Digest)
+	call, args := "trefoil.session_open($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", []any{s.Gate, int64(s.Seq)}
+	if s.Service != "" {
+		call, args = "trefoil.service_open($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", []any{s.Gate, s.Service, s.Limit}
+	}
+	args = append(args, s.Lens.Dataset, s.Lens.Lens, s.Lens.Scope, int64(s.Grant), s.Verifier, subjects, pseudonyms, key)
+	err = q.QueryRow(ctx, "SELECT role, schema, digest FROM "+call, args...).Scan(&o.Role, &o.Schema, &o.Digest)
 	return o, storeFault(err, "opening a session")
+}
+
+// LeaveService ends the backend of one session of a service, of whose role
+// others go on. It is harmless when the backend has ended.
+func LeaveService(ctx context.Context, q Querier, role string, pid uint32) error {
+	var was bool
+	return storeFault(q.QueryRow(ctx, "SELECT trefoil.service_leave($1, $2)", role, int32(pid)).Scan(&was), "closing a session")
 }
 
 // scope gives the subjects of a case, each once, and in the pseudonymous lens

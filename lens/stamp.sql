@@ -35,9 +35,9 @@ WITH f AS MATERIALIZED (
 	SELECT '0'::xid, hashtextextended(role.attributes, 0) FROM role
 	UNION ALL
 	SELECT m.xmin, m.roleid::bigint << 32 | m.member::bigint FROM role JOIN pg_catalog.pg_auth_members m ON m.member = role.oid
-		JOIN pg_catalog.pg_roles g ON g.oid = m.roleid WHERE NOT starts_with(g.rolname, 'trefoil_s_') AND NOT starts_with(g.rolname, 'trefoil_l_')
+		JOIN pg_catalog.pg_roles g ON g.oid = m.roleid WHERE g.rolname !~ '^trefoil_[sfl]_'
 	UNION ALL
 	SELECT m.xmin, m.roleid::bigint << 32 | m.member::bigint FROM role JOIN pg_catalog.pg_auth_members m ON m.roleid = role.oid
-		JOIN pg_catalog.pg_roles g ON g.oid = m.member WHERE NOT starts_with(g.rolname, 'trefoil_s_')
+		JOIN pg_catalog.pg_roles g ON g.oid = m.member WHERE g.rolname !~ '^trefoil_[sf]_'
 )
 SELECT f.role, f.schema, f.digest, (SELECT count(*) || ' ' || bit_xor(hashtextextended(v.xmin::text, v.place)) FROM version v) FROM f
