@@ -161,6 +161,9 @@ func (c *compiler) view(t *catalog.Table) View {
 	if c.scope == Bulk || t.Kind == catalog.Reference {
 		list, columns := c.columns(t, -1)
 		v.Columns, v.SQL = columns, "SELECT "+list+" FROM "+ident(c.ds.Schema, t.Name)+" t"
+		if rowsOf(c.ds, t) != "" {
+			v.SQL += fenced
+		}
 		return v
 	}
 	v.Barrier = true
@@ -170,14 +173,19 @@ func (c *compiler) view(t *catalog.Table) View {
 		v.Columns = columns
 		branches = append(branches, "SELECT "+list+c.rows(t, i))
 	}
-	// OFFSET 0 keeps every condition of the reader's above the view. The barrier alone
-	// lets those through that PostgreSQL takes for leakproof, among them
-	//	CASE WHEN email >= 'm' THEN 1 / (random() * 0) END IS NULL
-	// since its division mentions no column: it ran on hidden rows, and its error told
-	// their values letter by letter.
-	v.SQL = strings.Join(branches, "\nUNION ALL\n") + "\nOFFSET 0"
+	v.SQL = strings.Join(branches, "\nUNION ALL\n") + fenced
 	return v
 }
+
+// fenced ends a view that hides rows: it keeps every condition of the reader's above
+// the view. A security barrier, or row security, lets those through that PostgreSQL
+// takes for leakproof, among them
+//
+//	CASE WHEN email >= 'm' THEN 1 / (random() * 0) END IS NULL
+//
+// since its division mentions no column: it ran on hidden rows, and its error told
+// their values letter by letter.
+const fenced = "\nOFFSET 0"
 
 // ident quotes a name, or a schema and a name.
 func ident(parts ...string) string { return pgx.Identifier(parts).Sanitize() }
