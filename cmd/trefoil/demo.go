@@ -18,7 +18,7 @@ type demoCmd struct {
 	Once  bool    `help:"Tell the story, clean up, and exit 0 or 1."`
 	Scale float64 `default:"1" help:"Size of the platform: 1 is 200,000 users."`
 	Dir   string  `type:"path" help:"Keep everything in this new directory [a temporary one, removed at the end]."`
-	Port  int     `default:"6432" help:"Port of the gate; another free one if it is taken."`
+	Port  int     `default:"6432" help:"Port of the first gate; another free one if it is taken."`
 }
 
 func (c *demoCmd) Run(e *env) (err error) {
@@ -29,7 +29,7 @@ func (c *demoCmd) Run(e *env) (err error) {
 	if err != nil {
 		return err
 	}
-	w := &world{env: e, dir: dir, scale: c.Scale, port: c.Port}
+	w := newWorld(e, dir, c.Dir != "", c.Scale, c.Port)
 	defer func() {
 		w.stop()
 		if c.Dir == "" {
@@ -42,7 +42,8 @@ func (c *demoCmd) Run(e *env) (err error) {
 	}
 	ready := time.Since(begin)
 	if err := w.story(e.ctx); err != nil {
-		return fault.New(fault.Denied, "the story did not go as it must: %w", err).WithHint("the gate's own log is %s (keep it with --dir)", w.serveLog())
+		return fault.New(fault.Denied, "the story did not go as it must: %w", err).
+			WithHint("the gates' own logs are %s and %s (keep them with --dir)", w.eu.serveLog(), w.us.serveLog())
 	}
 	e.printf("\nset up in %s, told in %s\n", ready.Round(time.Second), (time.Since(begin) - ready).Round(time.Second))
 	if c.Once {
@@ -54,7 +55,7 @@ func (c *demoCmd) Run(e *env) (err error) {
 		e.printf("\ncleaning up\n")
 		return nil
 	case err := <-w.exited:
-		return fmt.Errorf("trefoil serve ended: %w", err)
+		return err
 	}
 }
 
@@ -77,6 +78,8 @@ func (c *demoCmd) directory() (string, error) {
 // step is one command of the story: shown, run, shown what it printed, checked.
 type step struct {
 	who     string   // whose environment
+	zone    *zone    // where; zone eu unless given
+	secret  string   // given as PGPASSWORD, and not shown
 	command []string // as typed
 	code    int      // exit code it must have
 	want    []string // what it must print, on either stream
@@ -100,10 +103,20 @@ func terminal(f *os.File) bool {
 
 // do runs a step and gives what it printed.
 func (w *world) do(ctx context.Context, s step) (string, error) {
-	w.env.printf("%s$ %s\n", s.who, shown(s.command))
+	z, prompt, password := w.eu, s.who, ""
+	if s.zone != nil {
+		z, prompt = s.zone, s.who+"@"+s.zone.name
+	}
+	if s.secret != "" {
+		password = "PGPASSWORD=… "
+	}
+	w.env.printf("%s$ %s%s\n", prompt, password, shown(s.command))
 	cmd := exec.CommandContext(ctx, w.resolve(s.command[0]), s.command[1:]...)
 	cmd.Dir = w.dir
-	cmd.Env = w.envOf(s.who)
+	cmd.Env = z.envOf(s.who)
+	if s.secret != "" {
+		cmd.Env = append(cmd.Env, "PGPASSWORD="+s.secret)
+	}
 	var out strings.Builder
 	tee := io.MultiWriter(&out, &indent{w: w.env.stdout, start: true})
 	cmd.Stdout, cmd.Stderr = tee, tee

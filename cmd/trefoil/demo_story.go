@@ -20,10 +20,10 @@ var requestID = regexp.MustCompile(`\br-[a-z2-7]+\b`)
 // story is told with real commands; each is checked.
 func (w *world) story(ctx context.Context) error {
 	w.env.printf(`
-Everybody below has a shell with their own TREFOIL_LOGIN, TREFOIL_KEY and PGPASSFILE, and TREFOIL_CONFIG, PGPORT, PGSSLMODE and PGSSLROOTCERT set.
-Loopback addresses stand for countries: 127.1.0.1 is the office in Dublin, 127.2.0.1 in Hamar, 127.9.0.1 abroad.
+Everybody below has a shell with their own TREFOIL_LOGIN, TREFOIL_KEY and PGPASSFILE, and TREFOIL_CONFIG, PGPORT, PGSSLMODE and PGSSLROOTCERT set: for the gate of zone eu, and after @us for that of zone us.
+Loopback addresses stand for countries: 127.1.0.1 is the office in Dublin, 127.2.0.1 in Hamar, 127.3.0.1 in Ashburn, 127.9.0.1 abroad.
 `)
-	for _, chapter := range []func(context.Context) error{w.support, w.engineer, w.audit, w.tamper} {
+	for _, chapter := range []func(context.Context) error{w.support, w.engineer, w.audit, w.ambiguous, w.otherZone, w.tamper} {
 		if err := chapter(ctx); err != nil {
 			return err
 		}
@@ -31,20 +31,28 @@ Loopback addresses stand for countries: 127.1.0.1 is the office in Dublin, 127.2
 	return nil
 }
 
-// ask requests access and gives the id of the grant.
+// ask requests access in zone eu and gives the id of the grant.
 func (w *world) ask(ctx context.Context, who string, args ...string) (grant string, err error) {
-	out, err := w.do(ctx, step{who: who, command: append([]string{"trefoil", "access", "request", "clips"}, args...)})
+	return w.askIn(ctx, nil, who, args...)
+}
+
+func (w *world) askIn(ctx context.Context, z *zone, who string, args ...string) (grant string, err error) {
+	out, err := w.do(ctx, step{who: who, zone: z, command: append([]string{"trefoil", "access", "request", "clips"}, args...)})
 	if err != nil {
 		return "", err
 	}
 	grant = grantID.FindString(out)
-	_, err = w.do(ctx, step{who: who, command: []string{"trefoil", "access", "show", grant, "--secret", "--passfile", w.key(who) + ".pgpass"}})
+	_, err = w.do(ctx, step{who: who, zone: z, command: []string{"trefoil", "access", "show", grant, "--secret", "--passfile", w.key(who) + ".pgpass"}})
 	return grant, err
 }
 
 func (w *world) psql(who, office, grant, site, sql string) step {
-	conn := fmt.Sprintf("host=%s user=%s~%s dbname=clips.%s", offices[office], who, grant, site)
-	return step{who: who, command: []string{"psql", conn, "-c", sql}}
+	return psql(who, office, fmt.Sprintf("user=%s~%s dbname=clips.%s", who, grant, site), sql)
+}
+
+// psql connects to a target, which is user= and dbname=.
+func psql(who, office, target, sql string) step {
+	return step{who: who, command: []string{"psql", fmt.Sprintf("host=%s %s", offices[office], target), "-c", sql}}
 }
 
 func (w *world) support(ctx context.Context) error {
@@ -103,7 +111,7 @@ func (w *world) audit(ctx context.Context) error {
 		return err
 	}
 	w.say("   The attempt is in the log, with who asked and who approved.")
-	cl, err := (&connection{Config: w.config()}).open(nil)
+	cl, err := (&connection{Config: w.eu.config()}).open(nil)
 	if err != nil {
 		return err
 	}
@@ -116,12 +124,65 @@ func (w *world) audit(ctx context.Context) error {
 	return err
 }
 
+func (w *world) ambiguous(ctx context.Context) error {
+	user := clips.Londoner()
+	id := strconv.FormatInt(user.ID, 10)
+	w.say("4. Jonas gets a second case, about a man whose rows lie in Hamar. With two grants and three sites, nothing is guessed:\n   he is told the exact strings, and uses one.")
+	grant, err := w.ask(ctx, "jonas", "--purpose", "support", "--case", "4712", "--subject", id, "--site", "hamar")
+	if err != nil {
+		return err
+	}
+	s := psql("jonas", "Dublin", "user=jonas dbname=clips", "SELECT id FROM users")
+	s.code, s.want = 2, []string{"could mean 4 things", "dbname=clips.dublin-1", "dbname=clips.dublin-2"}
+	if s.secret, err = w.secret("jonas", grant); err != nil {
+		return err
+	}
+	out, err := w.do(ctx, s)
+	if err != nil {
+		return err
+	}
+	offered := regexp.MustCompile("user=jonas~" + grant + ` dbname=clips\.hamar`).FindString(out)
+	s = psql("jonas", "Dublin", offered, "SELECT id, full_name, country FROM users")
+	s.want, s.absent = []string{id, user.Country, "(1 row)"}, []string{user.Name}
+	_, err = w.do(ctx, s)
+	return err
+}
+
+// secret reads a grant's password where 'access show' has put it.
+func (w *world) secret(who, grant string) (string, error) {
+	text, err := os.ReadFile(w.key(who) + ".pgpass")
+	for _, line := range strings.Split(string(text), "\n") {
+		if _, secret, ok := strings.Cut(line, "~"+grant+":"); ok {
+			return secret, nil
+		}
+	}
+	return "", errors.Join(err, fmt.Errorf("%s.pgpass has no password of %s", w.key(who), grant))
+}
+
+func (w *world) otherZone(ctx context.Context) error {
+	user := clips.NewYorker()
+	id := strconv.FormatInt(user.ID, 10)
+	w.say("5. Whoever lives elsewhere is in zone us, with a gate, a log and rules of its own: vetted staff only. Jonas is not; Ruth in Ashburn is.")
+	if _, err := w.do(ctx, step{who: "jonas", zone: w.us, code: 1, want: []string{"vetted-staff"},
+		command: []string{"trefoil", "access", "request", "clips", "--purpose", "support", "--case", "4713", "--subject", id}}); err != nil {
+		return err
+	}
+	grant, err := w.askIn(ctx, w.us, "ruth", "--purpose", "support", "--case", "4713", "--subject", id)
+	if err != nil {
+		return err
+	}
+	s := psql("ruth", "Ashburn", "user=ruth~"+grant+" dbname=clips", "SELECT id, full_name, email, country FROM users")
+	s.zone, s.want, s.absent = w.us, []string{id, user.Country, "(1 row)"}, []string{user.Name, user.Email}
+	_, err = w.do(ctx, s)
+	return err
+}
+
 func (w *world) tamper(ctx context.Context) (err error) {
-	w.say("4. The log is whole. Then somebody edits an old entry, and verification names it.")
+	w.say("6. The log is whole. Then somebody edits an old entry, and verification names it.")
 	if err := w.allPublished(ctx); err != nil {
 		return err
 	}
-	data := filepath.Join(w.instance(), "data")
+	data := filepath.Join(w.eu.instance(), "data")
 	verify := step{who: "auditor", command: []string{"trefoil", "log", "verify", "--dir", data}, want: []string{"is whole"}}
 	verify.command[4] = w.relative(data)
 	if _, err := w.do(ctx, verify); err != nil {
@@ -146,7 +207,7 @@ func (w *world) tamper(ctx context.Context) (err error) {
 
 // allPublished waits until the checkpoint covers the story so far.
 func (w *world) allPublished(ctx context.Context) error {
-	cl, err := (&connection{Config: w.config()}).open(nil)
+	cl, err := (&connection{Config: w.eu.config()}).open(nil)
 	if err != nil {
 		return err
 	}
@@ -159,7 +220,7 @@ func (w *world) allPublished(ctx context.Context) error {
 
 // bundle is the file of published entries the story took place in.
 func (w *world) bundle() (string, error) {
-	dir := filepath.Join(w.instance(), "data", "log")
+	dir := filepath.Join(w.eu.instance(), "data", "log")
 	cp, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
 	if err != nil {
 		return "", err
@@ -189,13 +250,13 @@ Everything stays up until Ctrl-C. In another shell:
   export PGPASSFILE=%s.pgpass PGSSLMODE=verify-full PGSSLROOTCERT=%s PGPORT=%d
   trefoil access list
   trefoil log tail --from 0
-  trefoil access request clips --purpose support --case 4712 --subject 100802 --site dublin-1
+  trefoil access request clips --purpose support --case 4714 --subject 100801 --site dublin-2
   trefoil access show g-…  --secret --passfile $PGPASSFILE
-  psql "host=%s user=jonas~g-… dbname=clips"
+  psql "host=%s user=jonas~g-… dbname=clips.dublin-2"
 
 The store itself, as its administrator would reach it:
 
   PGSSLMODE=disable PGPASSWORD=$(cat %s/dublin-1/superuser) psql "host=127.0.0.1 port=%d dbname=clips user=postgres"
-`, filepath.Dir(w.self), w.config(), w.key("jonas"), w.key("jonas"), filepath.Join(w.instance(), "keys", "tls.crt"), w.port,
-		offices["Dublin"], w.dir, w.stores[0].Port)
+`, filepath.Dir(w.self), w.eu.config(), w.key("jonas"), w.key("jonas"), filepath.Join(w.eu.instance(), "keys", "tls.crt"), w.eu.port,
+		offices["Dublin"], w.dir, w.eu.stores[0].Port)
 }

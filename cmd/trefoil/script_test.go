@@ -53,7 +53,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"zone": zone, "store": addStore, "serve": startServe, "signal": sendSignal, "stop": stopServe, "enrol": enrol,
+			"zone": makeZone, "store": addStore, "serve": startServe, "signal": sendSignal, "stop": stopServe, "enrol": enrol,
 			"as": as, "exit": exit, "capture": capture, "await": await, "tap": tap, "replay": replay,
 		},
 	})
@@ -82,8 +82,8 @@ type instance struct {
 
 func of(ts *testscript.TestScript) *instance { return ts.Value("instance").(*instance) }
 
-// zone makes an instance; for each site named it knows a store that nobody asks.
-func zone(ts *testscript.TestScript, _ bool, sites []string) {
+// makeZone makes an instance; for each site named it knows a store that nobody asks.
+func makeZone(ts *testscript.TestScript, _ bool, sites []string) {
 	ts.Check(ts.Exec("trefoil", "init", "zone", "--example"))
 	gate, api := freeAddr(ts), freeAddr(ts)
 	edit(ts, "zone/trefoil.yaml", "127.0.0.1:6432", gate, "127.0.0.1:6433", api)
