@@ -94,7 +94,7 @@ func (r *Rules) Check(zone string) error {
 		if z == nil {
 			return fault.New(fault.BadInput, "%s: an adequacy decision is about zone %q, which %s does not have", where, d.Zone, r.Catalog.Name)
 		}
-		if d.Authority != "" && (zone == "" || d.Zone == zone) && !slices.ContainsFunc(z.Authorities, func(a catalog.Authority) bool { return a.Name == d.Authority }) {
+		if d.Authority != "" && len(z.Authorities) > 0 && !slices.ContainsFunc(z.Authorities, func(a catalog.Authority) bool { return a.Name == d.Authority }) {
 			return fault.New(fault.BadInput, "%s: an adequacy decision is one of authority %q, which zone %s of %s does not have", where, d.Authority, z.Name, r.Catalog.Name)
 		}
 	}
