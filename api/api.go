@@ -88,6 +88,7 @@ func (a *API) Operator() http.Handler {
 	a.handle(mux, "POST /v1/keys", peerOf, (*API).enrol)
 	a.handle(mux, "POST /v1/grants/{id}/revoke", peerOf, (*API).revoke)
 	a.handle(mux, "GET /v1/entries/{seq}", peerOf, (*API).entry)
+	a.handle(mux, "GET /v1/entries/{seq}/lines/{line}", peerOf, (*API).line)
 	a.handle(mux, "GET /v1/entries", peerOf, (*API).entries)
 	a.handle(mux, "GET /v1/search", peerOf, (*API).search)
 	a.handle(mux, "GET /v1/index", peerOf, (*API).indexStatus)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/trefoil-dev/trefoil/internal/fault"
+	"github.com/trefoil-dev/trefoil/record"
 )
 
 func (a *API) status(*http.Request, caller) (any, error) {
@@ -46,14 +47,49 @@ func (a *API) enrol(r *http.Request, c caller) (any, error) {
 }
 
 func (a *API) entry(r *http.Request, _ caller) (any, error) {
-	seq, err := strconv.ParseUint(r.PathValue("seq"), 10, 63)
+	seq, err := a.sequence(r)
 	if err != nil {
-		return nil, fault.New(fault.BadInput, "%q is not a sequence number", r.PathValue("seq"))
-	}
-	if seq >= a.Log.Durable() {
-		return nil, fault.New(fault.NotFound, "the log has %d entries; the last is %d", a.Log.Durable(), a.Log.Durable()-1)
+		return nil, err
 	}
 	return a.open(seq)
+}
+
+func (a *API) sequence(r *http.Request) (uint64, error) {
+	seq, err := strconv.ParseUint(r.PathValue("seq"), 10, 63)
+	if err != nil {
+		return 0, fault.New(fault.BadInput, "%q is not a sequence number", r.PathValue("seq"))
+	}
+	if seq >= a.Log.Durable() {
+		return 0, fault.New(fault.NotFound, "the log has %d entries; the last is %d", a.Log.Durable(), a.Log.Durable()-1)
+	}
+	return seq, nil
+}
+
+// line gives one line of a batch with what proves it, without its neighbours.
+func (a *API) line(r *http.Request, _ caller) (any, error) {
+	seq, err := a.sequence(r)
+	if err != nil {
+		return nil, err
+	}
+	i, err := strconv.ParseInt(r.PathValue("line"), 10, 32)
+	if err != nil {
+		return nil, fault.New(fault.BadInput, "%q is not the number of a line", r.PathValue("line"))
+	}
+	e, err := a.Log.Read(seq)
+	if err != nil {
+		return nil, err
+	}
+	if e.Kind != record.KindStatements {
+		return nil, fault.New(fault.BadInput, "entry %d is a %s, no batch of statements: it is proved as a whole", seq, e.Kind).WithHint("trefoil log prove %d", seq)
+	}
+	shown, err := record.Show(&e, i)
+	if errors.Is(err, record.ErrNoPart) {
+		return nil, fault.New(fault.NotFound, "the statements of entry %d have been erased", seq)
+	}
+	if err != nil {
+		return nil, fault.New(fault.NotFound, "%w", err).WithHint("trefoil log show %d numbers its lines", seq)
+	}
+	return shown, nil
 }
 
 func (a *API) open(seq uint64) (*Entry, error) {

@@ -39,6 +39,13 @@ func (c *showLogCmd) Run(e *env) error {
 	}
 	e.printf("hash %s\n\n%s\n", entry.Hash, line(leaf, entry.Parts))
 	for _, p := range entry.Parts {
+		if leaf.Kind == record.KindStatements && p.Name == record.PartStatement {
+			e.printf("\n[%s]\n", p.Name)
+			if err := e.printBatch(p.JSON); err != nil {
+				return err
+			}
+			continue
+		}
 		if p.JSON == nil {
 			e.printf("\n[%s]\n%s\n", p.Name, strings.TrimRight(p.Text, "\n"))
 			continue
@@ -54,6 +61,7 @@ func (c *showLogCmd) Run(e *env) error {
 
 type proveCmd struct {
 	Seq        uint64 `arg:"" help:"Sequence number of the entry."`
+	Statement  *int64 `placeholder:"LINE" help:"Of a service's batch: one statement or result of it, by its line in 'log show', without its neighbours. For operators."`
 	connection `embed:""`
 }
 
@@ -69,7 +77,19 @@ func (c *proveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	e.printf("%s", p.Marshal())
+	if c.Statement == nil {
+		e.printf("%s", p.Marshal())
+		return nil
+	}
+	doc := lineProof{Format: lineProofFormat, Entry: string(p.Marshal())}
+	if err := cl.call(e.ctx, fmt.Sprintf("/v1/entries/%d/lines/%d", c.Seq, *c.Statement), nil, &doc.Shown); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(doc, "", "  ")
+	if err != nil {
+		return err
+	}
+	e.printf("%s\n", text)
 	return nil
 }
 
@@ -146,6 +166,13 @@ func (c *checkLogCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	var line *lineProof
+	if bytes.HasPrefix(text, []byte("{")) {
+		if line, err = parseLineProof(text); err != nil {
+			return err
+		}
+		text = []byte(line.Entry)
+	}
 	p, err := proof.ParseInclusion(text)
 	if err != nil {
 		return fault.New(fault.BadInput, "%s", err)
@@ -153,6 +180,11 @@ func (c *checkLogCmd) Run(e *env) error {
 	tree, err := p.Check(p.Extra, log)
 	if err != nil {
 		return fault.New(fault.Denied, "the proof does not hold: %s", err)
+	}
+	if line != nil {
+		if err := line.print(e, p.Extra); err != nil {
+			return err
+		}
 	}
 	e.printf("%sis entry %d of the %d entries of log %s, genesis %s\n", p.Extra, p.Index, tree.N, log.Name(), hash)
 	return nil

@@ -163,7 +163,7 @@ func (f *facts) of(leaf record.Leaf) string {
 		}
 		return text
 	case record.KindStatements:
-		text := fmt.Sprintf("%s under %s: %d rows, %d bytes", count(int(f.Count), "statement", "statements"), record.ID('g', f.Grant), f.Rows, f.Bytes)
+		text := fmt.Sprintf("%s under %s; answers: %d rows, %d bytes", count(int(f.Count), "statement", "statements"), record.ID('g', f.Grant), f.Rows, f.Bytes)
 		if f.Failed > 0 {
 			text += fmt.Sprintf(", %d failed", f.Failed)
 		}
