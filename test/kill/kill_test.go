@@ -46,8 +46,13 @@ func TestKill(t *testing.T) {
 	jonas := w.As("jonas")
 	grant := jonas.MustAsk(world.Wish{Subjects: []int64{clips.CaseUser().ID}, For: 8 * time.Hour})
 	r := &run{t: t, w: w, data: w.Config.Path(w.Config.DataDir), rng: rand.New(rand.NewPCG(seed, 0))}
+	w.Publish(map[string]func(string) string{"directory": func(text string) string {
+		return text + "\nservices:\n  replies: {name: Suggested replies, owner: jonas}\n"
+	}})
+	service := jonas.MustAsk(world.Wish{Subjects: []int64{clips.CaseUser().ID}, For: 8 * time.Hour, Service: "replies"})
 	for _, site := range world.Sites {
 		r.doors = append(r.doors, jonas.Config(grant, site).Config)
+		r.services = append(r.services, w.As("replies").Config(service, site).Config)
 	}
 	w.Stop() // from here on it is the program itself
 
@@ -80,9 +85,9 @@ func TestKill(t *testing.T) {
 	if code != 0 || !strings.Contains(out, " 0 entries not published yet") {
 		t.Errorf("log verify: exit code %d\n%s%s", code, out, errs)
 	}
-	fmt.Printf("%d entries, %d statements with rows delivered, %d interrupted, %d session roles left and swept\n",
-		len(r.log.entries), r.delivered, r.interrupted, r.left)
-	if r.delivered == 0 || r.interrupted == 0 || r.left == 0 {
+	fmt.Printf("%d entries, %d statements with rows delivered, %d and %d batches interrupted, %d session roles left and swept\n",
+		len(r.log.entries), r.delivered, r.interrupted, r.batches, r.left)
+	if r.delivered == 0 || r.interrupted == 0 || r.batches == 0 || r.left == 0 {
 		t.Error("no kill hit anything: this run shows nothing")
 	}
 }
@@ -124,10 +129,10 @@ func (r *run) verify(when string, earlier []byte) {
 }
 
 const (
-	sessionRoles = "SELECT (SELECT count(*) FROM pg_roles WHERE rolname LIKE 'trefoil\\_s\\_%') + (SELECT count(*) FROM trefoil.session)"
+	sessionRoles = "SELECT (SELECT count(*) FROM pg_roles WHERE rolname ~ '^trefoil_[sf]_') + (SELECT count(*) FROM trefoil.session)"
 	scopeRows    = "SELECT (SELECT count(*) FROM trefoil.scope) + (SELECT count(*) FROM trefoil.session)"
 	// A backend notices that its client is gone when it next writes.
-	backends = "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'trefoil\\_s\\_%' OR usename = 'trefoil_gate'"
+	backends = "SELECT count(*) FROM pg_stat_activity WHERE usename ~ '^trefoil_[sf]_' OR usename = 'trefoil_gate'"
 )
 
 // roles counts the session roles in the stores.
@@ -180,6 +185,7 @@ func (r *run) compare(l *load) {
 	texts := make(map[string][]uint64) // statements by the name in their text or parameters
 	open := make(map[uint64]bool)
 	rows := make(map[uint64]int64) // of complete results
+	service := newBatches()
 	for i, e := range fresh {
 		if want := l.first + uint64(i); e.Seq != want || e.Prev != r.log.hashBefore(want) {
 			r.t.Fatalf("kill %d: entry %d stands at %d and follows %s", r.round, e.Seq, want, e.Prev)
@@ -202,9 +208,12 @@ func (r *run) compare(l *load) {
 			if e.Outcome != record.Pending {
 				delete(open, res.Statement)
 			}
+		case record.KindStatements:
+			service.add(r, e, texts, rows)
 		case record.KindStart:
-			r.started(e, open)
+			r.started(e, open, service)
 			clear(open)
+			service = newBatches()
 		}
 	}
 	for name, seqs := range texts {
@@ -239,21 +248,30 @@ func (r *run) received(a answer, seqs []uint64, rows map[uint64]int64) {
 }
 
 // started checks that the start after the kill names what was open, and no more.
-func (r *run) started(e entry, open map[uint64]bool) {
+func (r *run) started(e entry, open map[uint64]bool, service *batches) {
 	r.t.Helper()
 	var start record.Start
 	decode(r.t, e, record.PartDecision, &start)
 	if !start.Fsync || start.Lease != "none" {
 		r.t.Errorf("start entry %d: %+v", e.Seq, start)
 	}
+	more := int64(0)
 	for _, seq := range start.Interrupted {
+		if service.open > 0 && seq == service.newest {
+			more, service.open = service.open-1, 0
+			r.batches++
+			continue
+		}
 		if !open[seq] {
 			r.t.Errorf("kill %d: start entry %d calls statement %d interrupted, which has a result or is none", r.round, e.Seq, seq)
 		}
 		delete(open, seq)
 		r.interrupted++
 	}
-	if int64(len(open)) != start.More {
+	if service.open > 0 {
+		r.t.Errorf("kill %d: start entry %d does not name batch %d, which left %d statements open", r.round, e.Seq, service.newest, service.open)
+	}
+	if int64(len(open))+more != start.More {
 		r.t.Errorf("kill %d: start entry %d does not name %d statements without a result", r.round, e.Seq, len(open))
 	}
 }

@@ -24,11 +24,13 @@ type run struct {
 	data  string
 	key   *[32]byte
 	doors []pgconn.Config // one for each site
-	rng   *rand.Rand
-	log   *follower
-	round uint64
+	// services are the same for a service: its statements are recorded in batches.
+	services []pgconn.Config
+	rng      *rand.Rand
+	log      *follower
+	round    uint64
 
-	delivered, interrupted, left int
+	delivered, interrupted, batches, left int
 }
 
 // answer is what a client got for one statement: rows 1 to rows, each with the
@@ -67,6 +69,10 @@ func (l *load) untilKilled(serve *testbin.Process) {
 	var clients sync.WaitGroup
 	for i, ask := range []func(*client) error{(*client).simple, (*client).unnamed, (*client).prepared, (*client).pipelined, (*client).copied} {
 		c := &client{load: l, number: i, ask: ask, door: l.r.doors[i%len(l.r.doors)], rng: rand.New(rand.NewPCG(l.r.rng.Uint64(), 0))}
+		clients.Go(c.run)
+	}
+	for i, ask := range []func(*client) error{(*client).simple, (*client).prepared, (*client).pipelined, (*client).copied} {
+		c := &client{load: l, number: 10 + i, ask: ask, door: l.r.services[0], rng: rand.New(rand.NewPCG(l.r.rng.Uint64(), 0))}
 		clients.Go(c.run)
 	}
 	clients.Go(func() { l.followed = l.r.log.follow(l.first) })
@@ -131,6 +137,9 @@ func (c *client) visit() (err error) {
 		return err
 	}
 	role := string(who[0].Rows[0][0])
+	if strings.HasPrefix(role, "trefoil_f_") { // shared by all sessions of the grant
+		return c.some()
+	}
 	seq, err := strconv.ParseUint(role[strings.LastIndexByte(role, '_')+1:], 10, 64)
 	if err != nil {
 		return fmt.Errorf("session_user %s: %w", role, err)
@@ -138,6 +147,10 @@ func (c *client) visit() (err error) {
 	c.load.mu.Lock()
 	c.load.sessions = append(c.load.sessions, seq)
 	c.load.mu.Unlock()
+	return c.some()
+}
+
+func (c *client) some() error {
 	for range 5 + c.rng.IntN(40) {
 		if err := c.ask(c); err != nil {
 			return err

@@ -133,7 +133,11 @@ func nameOf(t *testing.T, e entry) string {
 	t.Helper()
 	var text record.StatementText
 	decode(t, e, record.PartStatement, &text)
-	for _, p := range text.Params {
+	return nameIn(text.SQL, text.Params)
+}
+
+func nameIn(sql string, params []json.RawMessage) string {
+	for _, p := range params {
 		var s string
 		var binary struct {
 			Base64 []byte `json:"base64"`
@@ -145,5 +149,5 @@ func nameOf(t *testing.T, e entry) string {
 			return name
 		}
 	}
-	return names.FindString(text.SQL)
+	return names.FindString(sql)
 }
