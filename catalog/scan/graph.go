@@ -188,18 +188,11 @@ func (d *Draft) up() {
 				again = true
 			}
 		}
-	}
-	for again := true; again; { // tables that only join references
-		again = false
 		for _, t := range d.schema.tables {
-			to := d.pathsOf(t)
-			if t.proposal.kind != 0 || t.out != "" || len(to) < 2 || len(t.strong()) > 0 || slices.ContainsFunc(to, func(f *fk) bool {
-				return d.schema.byName[f.parent].proposal.kind != catalog.Reference
-			}) {
-				continue
+			if !again && t.proposal.kind == 0 && t.out == "" && d.joins(t) {
+				t.proposal = proposal{kind: catalog.Reference, why: "it joins tables of nobody's", ask: true}
+				again = true
 			}
-			t.proposal = proposal{kind: catalog.Reference, why: "it joins reference tables"}
-			again = true
 		}
 	}
 	for _, t := range d.schema.tables {
@@ -214,6 +207,23 @@ func (d *Draft) up() {
 	}
 }
 
+// joins tells whether a table only joins others: one of them is a reference
+// table, none holds anything personal, and nobody wrote anything into it.
+func (d *Draft) joins(t *table) bool {
+	to := d.pathsOf(t)
+	reference := false
+	for _, f := range to {
+		p := d.schema.byName[f.parent]
+		reference = reference || p.proposal.kind == catalog.Reference
+		if p.proposal.kind != catalog.Reference && (p.proposal.kind != 0 || p.out != "" || len(p.strong()) > 0) {
+			return false
+		}
+	}
+	return reference && len(to) > 1 && len(to) == len(t.fks) && !slices.ContainsFunc(t.columns, func(c *column) bool {
+		return t.refers(c.name) == nil && c.family != "int" && c.family != "time" && c.family != "date"
+	})
+}
+
 // above proposes what a table p is that t points at by f.
 func (d *Draft) above(t, p *table, f *fk) proposal {
 	has := p.strong()
@@ -223,7 +233,7 @@ func (d *Draft) above(t, p *table, f *fk) proposal {
 		return proposal{out: d.otherPeople(p)}
 	case len(has) == 0:
 		shared := p.rows >= 0 && (p.rows <= 300 || p.rows*10 <= t.rows)
-		return proposal{kind: catalog.Reference, why: shown(t.name) + " points at it and it holds nothing personal that could be told", ask: !shared}
+		return proposal{kind: catalog.Reference, why: shown(t.name) + " points at it and it holds nothing personal that could be told", ask: !shared || p.sampled == 0}
 	case t.proposal.kind == catalog.Reference:
 		return proposal{out: "reference table " + shown(t.name) + " points at it, and it has columns that look like " + strings.Join(has, ", ")}
 	case p.rows >= 0 && t.rows > 0 && p.rows < t.rows/5:

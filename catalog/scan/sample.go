@@ -28,15 +28,11 @@ func readOnly(ctx context.Context, conn *pgx.Conn, timeout time.Duration, f func
 		return err
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
-	for _, set := range []string{
-		fmt.Sprintf("SET LOCAL statement_timeout = %d", timeout.Milliseconds()),
-		"SET LOCAL lock_timeout = 2000", "SET LOCAL search_path = ''", "SET LOCAL row_security = off",
-		"SET LOCAL synchronize_seqscans = off", "SET LOCAL max_parallel_workers_per_gather = 0",
-		"SET LOCAL DateStyle = 'ISO, YMD'", "SET LOCAL TimeZone = 'UTC'", "SET LOCAL extra_float_digits = 1", "SET LOCAL lc_monetary = 'C'",
-	} {
-		if _, err := tx.Exec(ctx, set); err != nil {
-			return err
-		}
+	settings := fmt.Sprintf("SET LOCAL statement_timeout = %d; SET LOCAL lock_timeout = 2000; SET LOCAL search_path = ''; SET LOCAL row_security = off; "+
+		"SET LOCAL synchronize_seqscans = off; SET LOCAL max_parallel_workers_per_gather = 0; "+
+		"SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL TimeZone = 'UTC'; SET LOCAL extra_float_digits = 1; SET LOCAL lc_monetary = 'C'", timeout.Milliseconds())
+	if _, err := conn.PgConn().Exec(ctx, settings).ReadAll(); err != nil { // several at once
+		return err
 	}
 	return f(tx)
 }
@@ -87,10 +83,6 @@ func (t *table) sample(ctx context.Context, conn *pgx.Conn, schema string, timeo
 	}
 	if t.rows <= 0 { // never analysed
 		t.rows = float64(t.sampled)
-	}
-	for _, c := range read {
-		c.stats.distinct = len(c.stats.seen)
-		c.stats.seen = nil
 	}
 	return nil
 }

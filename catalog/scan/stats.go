@@ -2,29 +2,21 @@ package scan
 
 import (
 	"bytes"
-	"hash/maphash"
 	"math"
 	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
 // few is how many values a share is told of at least.
 const few = 10
 
-// stats are the counts of one column's sample. No value is in them: seen holds
-// hashes under a seed of this process while a sample is read, and years and
-// numbers are kept as counts of what was in range.
+// stats are the counts of one column's sample. No value is in them but the first
+// and last year of dates, which are compared and never told.
 type stats struct {
-	values   int // that are neither null nor empty
-	distinct int
-	shapes   [shapeCount]int
-	words    int // of all texts together
-	longest  int // characters, at most maxLength
-	low, up  int // years; never told
-	seen     map[uint64]struct{}
-	seed     maphash.Seed
+	values  int // that are neither null nor empty
+	shapes  [shapeCount]int
+	low, up int
 }
 
 // look counts one value as the store writes it; nil is null.
@@ -33,10 +25,6 @@ func (s *stats) look(v []byte, c *column) {
 	if len(v) == 0 {
 		return
 	}
-	if s.seen == nil {
-		s.seen, s.seed = map[uint64]struct{}{}, maphash.MakeSeed()
-	}
-	s.seen[maphash.Bytes(s.seed, v)] = struct{}{}
 	if c.array { // its first element speaks for it
 		v = bytes.TrimLeft(v, `{"`)
 		v, _, _ = bytes.Cut(v, []byte(","))
@@ -69,8 +57,6 @@ func (s *stats) text(v string) {
 			n++
 		}
 	}
-	s.words += n
-	s.longest = max(s.longest, utf8.RuneCountInString(v))
 	if n >= 5 {
 		s.shapes[prose]++
 	}

@@ -93,6 +93,7 @@ func (d *Draft) write(w *writer) {
 	w.line(0, "zones:")
 	w.line(1, "%s:", scalar(d.options.Zone))
 	w.line(2, "residents: []  # %s: the countries whose residents' data belongs here, such as [IE, NO]", confirm)
+	w.line(2, "authorities: []  # %s: who speaks for which of them, such as [{ name: NAME, countries: [IE] }]", confirm)
 	w.line(2, "sites:")
 	w.line(3, `%s: { country: "??", store: %s }  # %s: where the machine stands, such as IE`, scalar(d.options.Site), scalar(d.options.Site), confirm)
 	w.line(0, "")
@@ -280,6 +281,7 @@ func columnsOf(list []string) string {
 
 var (
 	simple   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
+	unquoted = regexp.MustCompile(`^[\pL\pN_.-]+$`)
 	reserved = regexp.MustCompile(`(?i)^(null|true|false|yes|no|on|off|y|n)$`)
 )
 
@@ -305,7 +307,7 @@ func shown(names ...string) string {
 	list := make([]string, len(names))
 	for i, n := range names {
 		list[i] = n
-		if !regexp.MustCompile(`^[\pL\pN_.-]+$`).MatchString(n) {
+		if !unquoted.MatchString(n) {
 			list[i] = strconv.Quote(n)
 		}
 	}
