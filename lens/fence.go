@@ -122,12 +122,12 @@ func fenceSQL(list []Held, from string, to []string) []string {
 }
 
 // sourceColumns are the columns of pg_proc that stay readable for PUBLIC, so
-// that clients can list functions: all but the sources.
+// that clients can list functions: all but the sources, and the system's own too
+// (DataGrip reads xmin).
 func sourceColumns(ctx context.Context, q Querier) (string, error) {
 	var list string
 	err := q.QueryRow(ctx, `SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
-		WHERE attrelid = 'pg_catalog.pg_proc'::regclass AND (attnum > 0 OR attname = 'oid' OR attname = 'tableoid')
-		AND attname NOT IN ('prosrc', 'probin', 'prosqlbody')`).Scan(&list)
+		WHERE attrelid = 'pg_catalog.pg_proc'::regclass AND attname NOT IN ('prosrc', 'probin', 'prosqlbody')`).Scan(&list)
 	return list, err
 }
 
