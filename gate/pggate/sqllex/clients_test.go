@@ -39,7 +39,7 @@ var clients = map[string][]string{
 	},
 	"metabase": {
 		"SET SESSION TIMEZONE TO 'Europe/Dublin';", "-- Metabase\nSELECT \"public\".\"users\".\"id\" AS \"id\", DATE_TRUNC('month', \"public\".\"users\".\"created_at\") AS \"created_at\" FROM \"public\".\"users\" GROUP BY 2 LIMIT 1048575",
-		"with table_privileges as (select NULL as role, t.schemaname as schema, t.objectname as table, pg_catalog.has_any_column_privilege(current_user, '\"' || t.schemaname || '\"' || '.' || '\"' || t.objectname || '\"',  'update') as update_, pg_catalog.has_table_privilege(current_user, 'x', 'INSERT') as \"insert\" from (select schemaname, tablename as objectname from pg_catalog.pg_tables) t) select t.* from table_privileges t",
+		"with table_privileges as (select NULL as role, t.schemaname as schema, t.objectname as table, pg_catalog.has_any_column_privilege(current_user, '\"' || t.schemaname || '\"' || '.' || '\"' || t.objectname || '\"',  'update') as update, pg_catalog.has_table_privilege(current_user, 'x', 'INSERT') as insert, pg_catalog.has_table_privilege(current_user, 'x', 'DELETE') AS DELETE from (select schemaname, tablename as objectname from pg_catalog.pg_tables) t) select t.* from table_privileges t",
 		"SELECT SUBSTRING(\"source\".\"name\" FROM 1 FOR 1234) AS \"substring1\" FROM t",
 	},
 	"others": {

@@ -4,8 +4,9 @@ package sqllex
 // of the statement, or to the parenthesis that closes it when enclosed (whose
 // opening one has been read). Words that would make it write or lock are
 // refused wherever they stand unquoted, unless they are plainly a column
-// (x.update): which of them a grammar of some version would take for a column
-// is not for a lexer to know.
+// (x.update) or its label (AS update; what a query runs after AS stands in
+// parentheses, and AS itself is no name): which of them a grammar of some version
+// would take for a column is not for a lexer to know.
 func (p *parser) query(kind *Kind, enclosed bool) bool {
 	depth := 0
 	for p.tok == tOpen {
@@ -30,10 +31,10 @@ func (p *parser) query(kind *Kind, enclosed bool) bool {
 		}
 		return p.refuse(UnknownStatement, "")
 	}
-	afterDot, afterFor := false, false
+	afterDot, afterFor, afterAs := false, false, false
 	for p.next(); ; p.next() {
-		dotted, locks := afterDot, afterFor
-		afterDot, afterFor = false, false
+		dotted, locks, labels := afterDot, afterFor, afterAs
+		afterDot, afterFor, afterAs = false, false, false
 		switch p.tok {
 		case tBad:
 			return p.refuse(Malformed, "")
@@ -63,10 +64,14 @@ func (p *parser) query(kind *Kind, enclosed bool) bool {
 			case Into:
 				return p.refuse(Into, "")
 			case Modifying:
+				if labels {
+					continue
+				}
 				return p.refuse(Modifying, refusedWord(p.folded(w)))
 			case Locking:
 				afterFor = true
 			}
+			afterAs = equalFold(w, "as")
 		}
 	}
 }
