@@ -21,7 +21,7 @@ type stats struct {
 
 // look counts one value as the store writes it; nil is null.
 func (s *stats) look(v []byte, c *column) {
-	v = bytes.TrimSpace(v)
+	v = bytes.TrimSpace(v[:min(len(v), 4*maxLength)])
 	if len(v) == 0 {
 		return
 	}
@@ -72,9 +72,6 @@ func (s *stats) text(v string) {
 
 // inside counts texts that contain what has a shape of its own.
 func (s *stats) inside(v string) {
-	if len(v) > 4*maxLength {
-		v = v[:4*maxLength]
-	}
 	hasMail, hasNumber, hasName := false, false, false
 	for w := range strings.FieldsFuncSeq(v, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(`"',;<>()[]{}=`, r) }) {
 		w = strings.Trim(w, ".:!?")
