@@ -142,6 +142,8 @@ func (r *Register) verdict(actor record.Actor, signed Signed) (Outcome, error) {
 		return Outcome{}, fault.New(fault.NotFound, "there is no such request").WithHint("trefoil access list shows the open ones")
 	case req.Closed:
 		return Outcome{}, fault.New(fault.Conflict, "request %s is closed", req.ID()).WithHint("trefoil access show %s", req.ID())
+	case req.Lapsed(r.clock().UnixMicro()):
+		return Outcome{}, req.lapsed()
 	case doc.Login == req.Login && doc.Verdict == "approve":
 		return Outcome{}, fault.New(fault.Denied, "nobody approves their own request")
 	case doc.Verdict == "approve" && slices.ContainsFunc(req.Approvals, func(c Consent) bool { return c.Login == doc.Login }):

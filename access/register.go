@@ -168,6 +168,9 @@ type Outcome struct {
 func (r *Register) decide(seq uint64, now int64) (Outcome, error) {
 	s := r.asOfNext()
 	req := s.Requests[seq]
+	if req.Lapsed(now) { // while its last approval was being recorded
+		return Outcome{Request: req}, r.refuse(s, &req, record.Decision{N: s.N, Request: seq}, req.lapsed())
+	}
 	in, err := s.Question(&req, "", noAddr, now)
 	if err != nil {
 		return Outcome{Request: req}, r.refuse(s, &req, record.Decision{N: s.N, Request: seq}, err)

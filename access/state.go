@@ -5,7 +5,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/trefoil-dev/trefoil/internal/fault"
 	"github.com/trefoil-dev/trefoil/record"
 )
 
@@ -35,6 +37,7 @@ type Request struct {
 	Time int64
 	record.Request
 	Approvals []Consent
+	Lapses    int64  // µs UTC from which it cannot be granted; 0: never
 	Closed    bool   // granted or turned down
 	Grant     uint64 // sequence of its grant, or 0
 }
@@ -74,6 +77,15 @@ func (g *Grant) Holder() string {
 
 // ID is the grant's name.
 func (g *Grant) ID() string { return record.ID('g', g.Seq) }
+
+// Lapsed says whether its time was over at a moment (µs UTC) without a grant or denial.
+func (r *Request) Lapsed(now int64) bool { return !r.Closed && r.Lapses != 0 && now >= r.Lapses }
+
+// lapsed refuses a request that waited too long.
+func (r *Request) lapsed() *fault.Error {
+	return fault.New(fault.Conflict, "request %s lapsed at %s", r.ID(), time.UnixMicro(r.Lapses).UTC().Format(time.DateTime+"Z")).
+		WithHint("ask again: trefoil access request %s", r.Dataset)
+}
 
 // ID is the request's name.
 func (r *Request) ID() string { return record.ID('r', r.Seq) }
@@ -146,7 +158,11 @@ func fold(s State, e record.Entry) (State, error) {
 		return s, err
 	case record.KindRequest:
 		b, err := body[record.Request](e)
-		s.Requests = with(s.own, s.Requests, e.Seq, Request{Seq: e.Seq, Time: e.Time, Request: b})
+		r := Request{Seq: e.Seq, Time: e.Time, Request: b}
+		if s.Rules != nil && s.Rules.Catalog.Lapse != 0 { // by the rules it was made under
+			r.Lapses = e.Time + s.Rules.Catalog.Lapse.Microseconds()
+		}
+		s.Requests = with(s.own, s.Requests, e.Seq, r)
 		s.seen = with(s.own, s.seen, b.Digest, true)
 		return s, err
 	case record.KindApproval, record.KindDenial:

@@ -91,15 +91,16 @@ func id(prefix byte, s string) (uint64, error) {
 // own, those that are open, because anybody may be asked to approve, and those
 // they approved. The others name colleagues and their cases, which are nobody
 // else's business.
-func (c caller) maySee(r *access.Request) bool {
-	return c.uid != nil || r.Login == c.login || !r.Closed ||
+func (c caller) maySee(r *access.Request, now int64) bool {
+	return c.uid != nil || r.Login == c.login || !r.Closed && !r.Lapsed(now) ||
 		slices.ContainsFunc(r.Approvals, func(by access.Consent) bool { return by.Login == c.login })
 }
 
 func (a *API) requests(_ *http.Request, c caller) (any, error) {
 	out := []Request{}
+	now := a.Clock().UnixMicro()
 	for _, r := range a.Register.State().Requests {
-		if c.maySee(&r) {
+		if c.maySee(&r, now) {
 			out = append(out, *a.asked(r))
 		}
 	}
@@ -113,7 +114,7 @@ func (a *API) showRequest(r *http.Request, c caller) (any, error) {
 		return nil, err
 	}
 	req, ok := a.Register.State().Requests[seq]
-	if !ok || !c.maySee(&req) {
+	if !ok || !c.maySee(&req, a.Clock().UnixMicro()) {
 		return nil, fault.New(fault.NotFound, "there is no open request %s, and none of yours", r.PathValue("id")).WithHint("trefoil access list")
 	}
 	return a.asked(req), nil
@@ -160,7 +161,7 @@ func (a *API) outcome(o access.Outcome) *Outcome {
 
 func (a *API) asked(r access.Request) *Request {
 	out := &Request{ID: r.ID(), Entry: r.Seq, Login: r.Login, Service: r.Service, Dataset: r.Dataset, Sites: list(r.Sites), Lens: r.Lens, Scope: r.Scope,
-		Purpose: r.Purpose, Case: r.Case, People: len(r.Subjects), Seconds: r.Seconds, Time: r.Time, Digest: r.Digest, Approvals: []string{}, State: "open"}
+		Purpose: r.Purpose, Case: r.Case, People: len(r.Subjects), Seconds: r.Seconds, Time: r.Time, Lapses: r.Lapses, Digest: r.Digest, Approvals: []string{}, State: "open"}
 	for _, c := range r.Approvals {
 		out.Approvals = append(out.Approvals, c.Login)
 	}
@@ -169,6 +170,8 @@ func (a *API) asked(r access.Request) *Request {
 		out.State, out.Grant = "granted", record.ID('g', r.Grant)
 	case r.Closed:
 		out.State = "denied"
+	case r.Lapsed(a.Clock().UnixMicro()):
+		out.State = "lapsed"
 	}
 	return out
 }

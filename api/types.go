@@ -88,9 +88,10 @@ type Request struct {
 	People    int      `json:"people"`
 	Seconds   int64    `json:"seconds"`
 	Time      int64    `json:"time"`
+	Lapses    int64    `json:"lapses,omitempty"` // from when on it cannot be granted; missing: never
 	Digest    string   `json:"digest"`
 	Approvals []string `json:"approvals"` // logins
-	State     string   `json:"state"`     // open, granted, denied
+	State     string   `json:"state"`     // open, granted, denied, lapsed
 	Grant     string   `json:"grant"`     // id, or empty
 }
 

@@ -20,6 +20,8 @@ var (
 	countryCode = regexp.MustCompile(`^[A-Z]{2}$`)
 )
 
+const maxLapse = 366 * 24 * time.Hour
+
 func (p *parser) catalog(n *yaml.Node, c *Catalog) {
 	var datasets *yaml.Node
 	p.fields(n, "a catalogue", map[string]func(*yaml.Node){
@@ -29,6 +31,13 @@ func (p *parser) catalog(n *yaml.Node, c *Catalog) {
 			}
 		},
 		"datasets!": func(n *yaml.Node) { datasets = n },
+		"lapse": func(n *yaml.Node) {
+			d, err := time.ParseDuration(p.word(n, "lapse"))
+			if err != nil || d < time.Minute || d > maxLapse {
+				p.fault(n.Line, "lapse must be a duration such as 72h, of 1m to %dh", maxLapse/time.Hour)
+			}
+			c.Lapse = d
+		},
 		"purposes": func(n *yaml.Node) {
 			c.Purposes = p.words(n, "purposes", func(line int, w string) {
 				if !placeName.MatchString(w) {

@@ -1,15 +1,19 @@
 package catalog
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Catalog is one catalogue file, read and found consistent. It is immutable:
 // callers may share it and must not write to it.
 type Catalog struct {
-	Name     string   // as given to Parse; appears in errors only
-	Source   []byte   // the bytes that were read, for publication
-	Digest   [32]byte // SHA-256 of Source
-	Purposes []string // what access may be for; they are published in the leaves of the log
-	Zones    []*Zone  // in the order of the file, like every list below
+	Name     string        // as given to Parse; appears in errors only
+	Source   []byte        // the bytes that were read, for publication
+	Digest   [32]byte      // SHA-256 of Source
+	Purposes []string      // what access may be for; they are published in the leaves of the log
+	Lapse    time.Duration // after which an open request can no longer be granted; 0: never
+	Zones    []*Zone       // in the order of the file, like every list below
 	Datasets []*Dataset
 }
 

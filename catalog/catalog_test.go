@@ -140,6 +140,8 @@ func TestDatasetsMayStandBeforeZones(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
+		{"zones:\n", "lapse: 3 days\nzones:\n", "c:1: lapse must be a duration such as 72h, of 1m to 8784h"},
+		{"zones:\n", "lapse: 30s\nzones:\n", "c:1: lapse must be a duration"},
 		{"    residents: [IE, NO]", "    resident: [IE, NO]", `c:3: zone eu has no key "resident"; known are authorities, residents, sites`},
 		{"    residents: [IE, NO]", "    residents: [IE, Norway]", `c:3: the residents of zone eu: "Norway" is not an ISO 3166-1 alpha-2 code`},
 		{"    residents: [IE, NO]", "    residents: [IE, IE]", `c:3: "IE" is listed twice`},

@@ -21,7 +21,7 @@ import (
 
 type listCmd struct {
 	Mine       bool `help:"Only what is yours."`
-	All        bool `help:"Also what is granted, denied, expired or revoked."`
+	All        bool `help:"Also what is granted, denied, lapsed, expired or revoked."`
 	person     `embed:""`
 	connection `embed:""`
 }
@@ -44,7 +44,7 @@ func (c *listCmd) Run(e *env) error {
 	for _, r := range requests {
 		asked[r.ID] = r
 		if (c.All || r.State == "open") && (!c.Mine || r.Login == c.Login) {
-			rows = append(rows, []string{r.ID, r.State, r.Login, r.Dataset, r.Lens + "/" + r.Scope, r.Purpose, dash(r.Case), people(r), "-"})
+			rows = append(rows, []string{r.ID, r.State, r.Login, r.Dataset, r.Lens + "/" + r.Scope, r.Purpose, dash(r.Case), people(r), lapses(r)})
 		}
 	}
 	for _, g := range grants {
@@ -62,6 +62,14 @@ func (c *listCmd) Run(e *env) error {
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	return w.Flush()
+}
+
+// lapses is until when a request can be granted.
+func lapses(r api.Request) string {
+	if r.Lapses == 0 || r.State == "granted" || r.State == "denied" {
+		return "-"
+	}
+	return stamp(r.Lapses)
 }
 
 // people is how many a request is about.
@@ -114,7 +122,7 @@ func (c *showCmd) request(e *env, cl *client) error {
 		return err
 	}
 	return fields(e, "request", r.ID, "state", r.State, "of", r.Login, "dataset", r.Dataset, "sites", sitesOf(r.Sites), "lens", r.Lens+"/"+r.Scope,
-		"purpose", r.Purpose, "case", dash(r.Case), "people", people(r), "for", length(r.Seconds), "asked", stamp(r.Time),
+		"purpose", r.Purpose, "case", dash(r.Case), "people", people(r), "for", length(r.Seconds), "asked", stamp(r.Time), "lapses", lapses(r),
 		"approved by", dash(strings.Join(r.Approvals, ", ")), "grant", dash(r.Grant))
 }
 
