@@ -8,6 +8,8 @@
 //	           recorded and durable        its own and a connection to the store
 //	Statement  recorded before forwarded   pggate holds every byte of the answer
 //	                                       until that record is durable
+//	                                       (an entry each for people, recorder.go; one
+//	                                       for each flush for services, batcher.go)
 //	Recheck    after each change of state  a session whose grant ended, or that
 //	                                       would no longer be admitted, ends at once
 package gate
