@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/trefoil-dev/trefoil/gate/pggate/sqllex"
 	"github.com/trefoil-dev/trefoil/internal/fault"
 )
 
@@ -30,23 +31,6 @@ type startup struct {
 	version         uint32   // spoken with this client: protocol30 or protocol32
 	negotiate       bool     // a minor version or _pq_ options we do not speak were asked for
 	unknown         []string // those options
-}
-
-// settable lists the startup parameters passed on to the store; all of them change
-// how values look or when a statement gives up, none what may be seen.
-// search_path, role, session_authorization and row_security are not among them,
-// and neither is anything this list's author has not thought about.
-var settable = map[string]bool{
-	"bytea_output":                        true,
-	"datestyle":                           true,
-	"default_transaction_isolation":       true,
-	"default_transaction_read_only":       true,
-	"extra_float_digits":                  true,
-	"idle_in_transaction_session_timeout": true,
-	"intervalstyle":                       true,
-	"lock_timeout":                        true,
-	"statement_timeout":                   true,
-	"timezone":                            true,
 }
 
 // parseStartup reads a startup packet without its length: the protocol version,
@@ -121,10 +105,6 @@ func (s *startup) set(name, value string) *fault.Error {
 			return fault.New(fault.Statement, "client encoding %q is not served", value).
 				WithHint("set PGCLIENTENCODING=UTF8 (psql), or client_encoding=UTF8 in the connection string")
 		}
-	case name == "standard_conforming_strings":
-		if strings.ToLower(value) != "on" {
-			return fault.New(fault.Statement, "standard_conforming_strings must stay on")
-		}
 	case name == "options":
 		if strings.TrimSpace(value) != "" {
 			return fault.New(fault.Statement, "command-line options are not served").
@@ -135,11 +115,11 @@ func (s *startup) set(name, value string) *fault.Error {
 	case strings.HasPrefix(name, "_pq_."):
 		s.negotiate = true
 		s.unknown = append(s.unknown, name)
-	case settable[name]:
+	default: // what SET may, a startup packet may
+		if why := sqllex.CheckSetting(name, value); why != nil {
+			return why.WithHint("leave %s out of the connection string; docs/statements.md lists what may be set, and why", name)
+		}
 		s.settings = append(s.settings, Setting{name, value})
-	default:
-		return fault.New(fault.Statement, "startup parameter %q is not served", name).
-			WithHint("leave it out of the connection string and use SET after login")
 	}
 	return nil
 }
