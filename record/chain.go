@@ -39,6 +39,3 @@ func (c *Chain) Follow(leaf []byte) (Leaf, error) {
 	c.Next++
 	return l, nil
 }
-
-// Last is the hash of the newest leaf followed.
-func (c *Chain) Last() Hash { return c.prev }

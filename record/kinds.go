@@ -65,8 +65,5 @@ const (
 	PartSubject   = "subject/"  // + number: one subject's key
 )
 
-// Public says whether a kind's parts may be shown to anybody: genesis only.
-func (k Kind) Public() bool { return k == KindGenesis }
-
 // Kinds lists every kind, for those who must handle each.
 func Kinds() []Kind { return slices.Clone(kinds) }

@@ -22,7 +22,7 @@ func TestServerEndsWithItsParent(t *testing.T) {
 			t.Fatal(err)
 		}
 		fmt.Println(c.DSN("postgres"))
-		<-c.Done() // until the parent's parent kills us
+		<-c.proc.done // until the parent's parent kills us
 		return
 	}
 	dir := filepath.Join(openDir(t), "pg")

@@ -128,9 +128,6 @@ func (c *Cluster) Env(db string) []string {
 // Log is the path of the server's log.
 func (c *Cluster) Log() string { return filepath.Join(c.Dir, "server.log") }
 
-// Done is closed when the server process has ended, for whatever reason.
-func (c *Cluster) Done() <-chan struct{} { return c.proc.done }
-
 // Stop ends the server: a fast shutdown (sessions are cut, data is flushed),
 // then an immediate one (the next start recovers from the write-ahead log), then
 // a kill. It returns an error when the server did not end cleanly; a second call

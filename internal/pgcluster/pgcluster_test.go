@@ -70,9 +70,9 @@ func TestDataAndPasswordOutliveAStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	select {
-	case <-c.Done():
+	case <-c.proc.done:
 	default:
-		t.Error("Done is open after Stop")
+		t.Error("the process has not ended after Stop")
 	}
 
 	c2, err := Start(ctx, o)

@@ -49,17 +49,6 @@ func (k Kind) String() string {
 	return kindNames[None]
 }
 
-// Reads reports whether a statement of the kind can itself return rows of the
-// lens: queries, COPY out, and the commands that run a query named earlier.
-func (k Kind) Reads() bool {
-	switch k {
-	case Select, Values, Table, With, CopyOut, Fetch, Execute:
-		return true
-	default:
-		return false
-	}
-}
-
 // Statement is one statement of a text. Offsets are bytes in the text given to
 // Check; ends are exclusive.
 type Statement struct {
@@ -96,23 +85,4 @@ func (s Statement) Pin(sql []byte) {
 	for i := s.Start + n; i < s.End; i++ {
 		sql[i] = ' '
 	}
-}
-
-// AppendName appends the statement's name to dst as PostgreSQL understands it:
-// unquoted names in lower case, quoted names without their quotes.
-func (s Statement) AppendName(dst, sql []byte) []byte {
-	raw := sql[s.NameStart:s.NameEnd]
-	if len(raw) < 2 || raw[0] != '"' {
-		for _, c := range raw {
-			dst = append(dst, lower(c))
-		}
-		return dst
-	}
-	for i := 1; i < len(raw)-1; i++ {
-		dst = append(dst, raw[i])
-		if raw[i] == '"' {
-			i++ // a doubled quote stands for one
-		}
-	}
-	return dst
 }
