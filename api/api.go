@@ -80,45 +80,67 @@ func (c caller) actor() record.Actor {
 
 type handler func(a *API, r *http.Request, c caller) (any, error)
 
-// Operator serves the unix socket.
-func (a *API) Operator() http.Handler {
-	mux := http.NewServeMux()
-	a.common(mux, peerOf)
-	a.handle(mux, "POST /v1/rules", peerOf, (*API).publish)
-	a.handle(mux, "POST /v1/keys", peerOf, (*API).enrol)
-	a.handle(mux, "POST /v1/grants/{id}/revoke", peerOf, (*API).revoke)
-	a.handle(mux, "GET /v1/entries/{seq}", peerOf, (*API).entry)
-	a.handle(mux, "GET /v1/entries/{seq}/lines/{line}", peerOf, (*API).line)
-	a.handle(mux, "GET /v1/entries", peerOf, (*API).entries)
-	a.handle(mux, "GET /v1/search", peerOf, (*API).search)
-	a.handle(mux, "GET /v1/index", peerOf, (*API).indexStatus)
-	a.handle(mux, "POST /v1/index/rebuild", peerOf, (*API).rebuild)
-	return mux
+// route is one call: its pattern, who may make it, and what answers.
+type route struct {
+	pattern string
+	open    to
+	do      handler
 }
 
-// Staff serves TLS.
-func (a *API) Staff() http.Handler {
-	mux := http.NewServeMux()
-	a.common(mux, a.signedCaller)
-	return mux
+// to says who may make a call.
+type to uint8
+
+const (
+	operator to = iota // over the unix socket alone
+	staff              // operators too; over TLS signed by the person
+	anybody            // without saying who
+)
+
+var routes = [...]route{
+	{"GET /v1/status", anybody, (*API).status},
+	{"POST /v1/requests", staff, (*API).request},
+	{"GET /v1/requests", staff, (*API).requests},
+	{"GET /v1/requests/{id}", staff, (*API).showRequest},
+	{"POST /v1/verdicts", staff, (*API).verdict},
+	{"GET /v1/grants", staff, (*API).grants},
+	{"GET /v1/grants/{id}", staff, (*API).showGrant},
+	{"POST /v1/grants/{id}/revoke", operator, (*API).revoke},
+	{"POST /v1/secrets", staff, (*API).secret},
+	{"POST /v1/rules", operator, (*API).publish},
+	{"POST /v1/keys", operator, (*API).enrol},
+	{"GET /v1/entries", operator, (*API).entries},
+	{"GET /v1/entries/{seq}", operator, (*API).entry},
+	{"GET /v1/entries/{seq}/lines/{line}", operator, (*API).line},
+	{"GET /v1/search", operator, (*API).search},
+	{"GET /v1/index", operator, (*API).indexStatus},
+	{"POST /v1/index/rebuild", operator, (*API).rebuild},
 }
+
+// Operator serves the unix socket.
+func (a *API) Operator() http.Handler { return a.serve(operator, peerOf) }
+
+// Staff serves TLS.
+func (a *API) Staff() http.Handler { return a.serve(staff, a.signedCaller) }
 
 // identify finds out who calls; reading says that the call itself must prove it.
 type identify func(r *http.Request, reading bool) (caller, error)
 
-func (a *API) common(mux *http.ServeMux, who identify) {
-	a.handle(mux, "GET /v1/status", nobody, (*API).status)
-	a.handle(mux, "POST /v1/requests", who, (*API).request)
-	a.handle(mux, "POST /v1/verdicts", who, (*API).verdict)
-	a.handle(mux, "POST /v1/secrets", who, (*API).secret)
-	a.handle(mux, "GET /v1/requests", who, (*API).requests)
-	a.handle(mux, "GET /v1/requests/{id}", who, (*API).showRequest)
-	a.handle(mux, "GET /v1/grants", who, (*API).grants)
-	a.handle(mux, "GET /v1/grants/{id}", who, (*API).showGrant)
+// serve has the calls open to those who come this way, and the published log.
+func (a *API) serve(from to, who identify) http.Handler {
+	mux := http.NewServeMux()
+	for _, r := range routes {
+		switch {
+		case r.open == anybody:
+			a.handle(mux, r.pattern, nobody, r.do)
+		case r.open >= from:
+			a.handle(mux, r.pattern, who, r.do)
+		}
+	}
 	mux.HandleFunc("GET /log/{path...}", a.logFile)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, fault.New(fault.NotFound, "there is nothing at %s %s here", r.Method, r.URL.Path))
 	})
+	return mux
 }
 
 func nobody(r *http.Request, _ bool) (caller, error) { return caller{from: remote(r)}, nil }
