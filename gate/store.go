@@ -76,7 +76,7 @@ func (p *PGStore) Shut() { p.pool.Close() }
 
 // Check implements Store.
 func (p *PGStore) Check(ctx context.Context, ds *catalog.Dataset, name, scope string) (string, error) {
-	if err := p.checkFence(ctx); err != nil {
+	if err := p.checkFence(ctx, ds); err != nil {
 		return "", err
 	}
 	print, err := p.prints.Check(ctx, p.pool, p.clock(), ds.Name, name, scope)
@@ -93,12 +93,24 @@ func (p *PGStore) Check(ctx context.Context, ds *catalog.Dataset, name, scope st
 	}
 	if want.Digest != print.Digest {
 		return "", fault.New(fault.Conflict, "store %s has another %s lens of %s than the catalogue in force says", p.name, name, ds.Name).
-			WithHint("the operator runs: trefoil lens apply %s", ds.Name)
+			WithHint("the operator runs: %s", p.remedy(ds))
 	}
 	return print.Digest, nil
 }
 
-func (p *PGStore) checkFence(ctx context.Context) error {
+// remedy is the command that puts a dataset's lenses into this store.
+func (p *PGStore) remedy(ds *catalog.Dataset) string {
+	site := "SITE"
+	for _, s := range ds.Sites {
+		if s.Store == p.name {
+			site = s.Name
+			break
+		}
+	}
+	return fmt.Sprintf("trefoil lens apply %s --site %s --admin CONNSTRING", ds.Name, site)
+}
+
+func (p *PGStore) checkFence(ctx context.Context, ds *catalog.Dataset) error {
 	p.mu.Lock()
 	fresh := p.clock().Sub(p.fenced) < fenceAge
 	p.mu.Unlock()
@@ -117,7 +129,7 @@ func (p *PGStore) checkFence(ctx context.Context) error {
 		for _, h := range held {
 			f.Detail = append(f.Detail, h.String())
 		}
-		return f.WithHint("the operator runs: trefoil lens apply")
+		return f.WithHint("the operator runs: %s", p.remedy(ds))
 	}
 	p.mu.Lock()
 	p.fenced = p.clock()

@@ -87,7 +87,7 @@ func applyGroup(ctx context.Context, conn *pgx.Conn, p *Plan, steps []Step, firs
 	}
 	for i := range now {
 		if len(problems) > 0 || now[i].Digest != p.Lenses[i].Digest {
-			return fault.New(fault.Conflict, "the tables of dataset %s have changed since the plan was made", p.Dataset).WithHint("trefoil lens plan %s", p.Dataset)
+			return fault.New(fault.Conflict, "the tables of dataset %s have changed since the plan was made", p.Dataset).WithHint("trefoil lens plan %s --site SITE --admin CONNSTRING", p.Dataset)
 		}
 	}
 	built := map[string]bool{}

@@ -50,7 +50,7 @@ func Fingerprint(ctx context.Context, q Querier, dataset, lens, scope string) (P
 	if diff := differences(applied, p.Items); len(diff) > 0 {
 		e := fault.New(fault.Conflict, "the lens %s of dataset %s is not as it was applied: %s", p.Schema, dataset, strings.Join(diff, "; "))
 		e.Detail = diff
-		return p, e.WithHint("trefoil lens plan %s", dataset)
+		return p, e.WithHint("trefoil lens plan %s --site SITE --admin CONNSTRING", dataset)
 	}
 	return p, nil
 }
@@ -58,7 +58,7 @@ func Fingerprint(ctx context.Context, q Querier, dataset, lens, scope string) (P
 func readPrint(ctx context.Context, q Querier, dataset, lens, scope string) (p Print, applied map[string]string, err error) {
 	err = q.QueryRow(ctx, printSQL, dataset, lens, scope).Scan(&p.Role, &p.Schema, &p.Digest, &applied, &p.Items)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return p, nil, fault.New(fault.NotFound, "dataset %s has no lens %s in scope %s here", dataset, lens, scope).WithHint("trefoil lens apply %s", dataset)
+		return p, nil, fault.New(fault.NotFound, "dataset %s has no lens %s in scope %s here", dataset, lens, scope).WithHint("trefoil lens apply %s --site SITE --admin CONNSTRING", dataset)
 	}
 	if err != nil {
 		return p, nil, fmt.Errorf("reading the fingerprint of %s/%s/%s: %w", dataset, lens, scope, err)
