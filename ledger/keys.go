@@ -11,9 +11,11 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"sync/atomic"
 
 	_ "modernc.org/sqlite" // the driver's only interface
 
+	"github.com/trefoil-dev/trefoil/internal/fault"
 	"github.com/trefoil-dev/trefoil/record"
 )
 
@@ -24,6 +26,7 @@ import (
 type keyStore struct {
 	db   *sql.DB
 	aead cipher.AEAD
+	fits atomic.Bool // it has opened a bundle's keys
 }
 
 // openKeys opens keys.db. A log that lost it must not go on with an empty one,
@@ -83,9 +86,14 @@ func (k *keyStore) bundle(n uint64) ([]record.Key, error) {
 		return nil, fmt.Errorf("keys of bundle %d are damaged", n)
 	}
 	plain, err := k.aead.Open(nil, wrapped[:size], wrapped[size:], binary.BigEndian.AppendUint64(nil, n))
-	if err != nil || len(plain)%len(record.Key{}) != 0 {
-		return nil, fmt.Errorf("keys of bundle %d do not open with this evidence master key; is it the one this log was made with?", n)
+	switch {
+	case err != nil && !k.fits.Load():
+		return nil, fault.New(fault.BadInput, "the keys of evidence do not open with this evidence master key").
+			WithHint("keys.evidence names the file that trefoil init made for this log")
+	case err != nil || len(plain)%len(record.Key{}) != 0:
+		return nil, fmt.Errorf("keys of bundle %d do not open with this evidence master key, and others do: they were altered", n)
 	}
+	k.fits.Store(true)
 	keys := make([]record.Key, len(plain)/len(record.Key{}))
 	for i := range keys {
 		copy(keys[i][:], plain[i*len(keys[i]):])

@@ -139,6 +139,10 @@ func progress(e *env, opt *ledger.VerifyOptions) {
 
 func verdict(e *env, err error) error {
 	var f *record.Fault
+	var ours *fault.Error
+	if errors.As(err, &ours) { // we could not look
+		return ours
+	}
 	if !errors.As(err, &f) {
 		return fault.New(fault.Denied, "the log does not verify: %s", err)
 	}
