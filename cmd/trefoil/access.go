@@ -21,16 +21,16 @@ type accessCmd struct {
 }
 
 type requestCmd struct {
-	Dataset    string        `arg:"" help:"Dataset of the catalogue."`
-	Purpose    string        `required:"" placeholder:"CODE" help:"What for: a purpose of the rules, such as support."`
-	Case       string        `placeholder:"REFERENCE" help:"Your reference, such as a ticket number."`
-	Subject    []string      `placeholder:"KEY" help:"Key of a person of the case; repeat, or separate by commas."`
-	Lens       string        `default:"masked" help:"clear, masked, pseudonymous or aggregate."`
-	Scope      string        `default:"case" help:"case: the people you name; bulk: everybody in the store."`
-	Service    string        `placeholder:"NAME" help:"For this program of yours instead of yourself."`
-	Site       []string      `placeholder:"SITE" help:"Only these sites [all of the dataset]."`
-	For        time.Duration `default:"8h" help:"How long, such as 30m or 8h."`
-	Reason     string        `placeholder:"TEXT" help:"Why, in your words; sealed, for those who review."`
+	Dataset    string   `arg:"" help:"Dataset of the catalogue."`
+	Purpose    string   `required:"" placeholder:"CODE" help:"What for: a purpose of the rules, such as support."`
+	Case       string   `placeholder:"REFERENCE" help:"Your reference, such as a ticket number."`
+	Subject    []string `placeholder:"KEY" help:"Key of a person of the case; repeat, or separate by commas."`
+	Lens       string   `default:"masked" help:"clear, masked, pseudonymous or aggregate."`
+	Scope      string   `default:"case" help:"case: the people you name; bulk: everybody in the store."`
+	Service    string   `placeholder:"NAME" help:"For this program of yours instead of yourself."`
+	Site       []string `placeholder:"SITE" help:"Only these sites [all of the dataset]."`
+	For        span     `default:"8h" help:"How long, such as 30m, 8h or 1d."`
+	Reason     string   `placeholder:"TEXT" help:"Why, in your words; sealed, for those who review."`
 	person     `embed:""`
 	connection `embed:""`
 }
@@ -45,7 +45,7 @@ func (c *requestCmd) Run(e *env) error {
 		return err
 	}
 	doc := record.SignedRequest{Format: record.RequestFormat, Origin: st.Origin, Login: c.Login, Service: c.Service, Dataset: c.Dataset, Sites: append([]string{}, c.Site...),
-		Lens: c.Lens, Scope: c.Scope, Purpose: c.Purpose, Case: c.Case, Seconds: int64(c.For / time.Second), Subjects: []string{}, Time: st.Time, Nonce: access.NewNonce()}
+		Lens: c.Lens, Scope: c.Scope, Purpose: c.Purpose, Case: c.Case, Seconds: int64(time.Duration(c.For) / time.Second), Subjects: []string{}, Time: st.Time, Nonce: access.NewNonce()}
 	var parts []api.Part
 	for i, key := range c.Subject {
 		p := access.NewSubject(i, key)
