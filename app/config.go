@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -161,10 +162,13 @@ func (c *Config) check() error {
 	if d := c.Limits.Statement; d != 0 && d < time.Second {
 		return fmt.Errorf("limits.statement: %s is less than a second; write a duration with its unit, such as 90m", d)
 	}
-	for _, addr := range append([]string{}, c.Listen.Postgres...) {
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			return fmt.Errorf("listen.postgres: %q is not host:port", addr)
+	for _, addr := range c.Listen.Postgres {
+		if !isAddress(addr) {
+			return fmt.Errorf("listen.postgres: %q is not host:port with a port from 1 to 65535", addr)
 		}
+	}
+	if c.Listen.API != "" && !isAddress(c.Listen.API) {
+		return fmt.Errorf("listen.api: %q is not host:port with a port from 1 to 65535", c.Listen.API)
 	}
 	for name, s := range c.Stores {
 		if s.Connect == "" || s.PasswordFile == "" {
@@ -175,6 +179,13 @@ func (c *Config) check() error {
 		}
 	}
 	return nil
+}
+
+// isAddress says whether text is host:port, the host maybe empty.
+func isAddress(text string) bool {
+	_, port, err := net.SplitHostPort(text)
+	n, bad := strconv.ParseUint(port, 10, 16)
+	return err == nil && bad == nil && n > 0
 }
 
 // hasPassword says whether a libpq connection string holds one, in either form.

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/trefoil-dev/trefoil/access"
 	"github.com/trefoil-dev/trefoil/app"
@@ -31,6 +34,11 @@ func (c *checkCmd) Run(e *env) error {
 	cfg, err := app.LoadConfig(c.Config)
 	if err != nil {
 		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Stores)) {
+		if _, err := pgx.ParseConfig(cfg.Stores[name].Connect); err != nil {
+			return fault.New(fault.BadInput, "stores.%s: connect does not read as a libpq connection string: %s", name, err)
+		}
 	}
 	rules, err := loadRules(cfg)
 	if err == nil {
