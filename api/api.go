@@ -106,6 +106,7 @@ var routes = [...]route{
 	{"GET /v1/grants/{id}", staff, (*API).showGrant},
 	{"POST /v1/grants/{id}/revoke", operator, (*API).revoke},
 	{"POST /v1/secrets", staff, (*API).secret},
+	{"GET /v1/rules", operator, (*API).rules},
 	{"POST /v1/rules", operator, (*API).publish},
 	{"POST /v1/keys", operator, (*API).enrol},
 	{"GET /v1/entries", operator, (*API).entries},

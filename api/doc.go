@@ -10,6 +10,7 @@
 // The published half of the log lies under /log/ on both, for anybody.
 //
 //	GET  /v1/status
+//	GET  /v1/rules                     operator: Rules in force
 //	POST /v1/rules        Rules        operator
 //	POST /v1/keys         Enrolment    operator
 //	POST /v1/requests     Signed       staff

@@ -21,10 +21,24 @@ func (a *API) status(*http.Request, caller) (any, error) {
 	return s, nil
 }
 
+func (a *API) rules(*http.Request, caller) (any, error) {
+	if rules := a.Register.State().Rules; rules != nil {
+		return Rules{Sources: rules.Sources}, nil
+	}
+	return Rules{Sources: []record.Source{}}, nil
+}
+
 func (a *API) publish(r *http.Request, c caller) (any, error) {
 	b, err := decode[Rules](r)
 	if err != nil {
 		return nil, err
+	}
+	inForce := "none"
+	if rules := a.Register.State().Rules; rules != nil {
+		inForce = rules.Digest.String()
+	}
+	if b.After != "" && b.After != inForce {
+		return nil, fault.New(fault.Conflict, "other rules are in force by now: %s", inForce).WithHint("trefoil publish, to see the differences to those")
 	}
 	ref, rules, err := a.Register.Publish(r.Context(), c.actor(), b.Sources)
 	if err != nil {

@@ -34,9 +34,11 @@ type Signed struct {
 	Reason    *Part  `json:"reason,omitempty"`
 }
 
-// Rules is a set to be put in force.
+// Rules is a set to be put in force, or the one that is. Without any in force it
+// has no sources.
 type Rules struct {
 	Sources []record.Source `json:"sources"`
+	After   string          `json:"after,omitempty"` // digest that whoever publishes saw in force, "none" before the first; refused when it is another by now
 }
 
 // Published is the answer to Rules.

@@ -2,9 +2,12 @@ package identity
 
 import (
 	"crypto/sha256"
+	"fmt"
+	"maps"
 	"math"
 	"net/netip"
 	"slices"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -180,6 +183,29 @@ func (c *Countries) Decisions() []Decision {
 		out = append(out, Decision{d.name, d.authority, d.line})
 	}
 	return out
+}
+
+// Ranges are the address ranges with their countries.
+func (c *Countries) Ranges() map[netip.Prefix]string { return maps.Clone(c.ranges) }
+
+// Law says in one line each, sorted, which countries have which regimes, and
+// which zones have decided that which countries are adequate.
+func (c *Countries) Law() (regimes, adequacy []string) {
+	say := func(form string, list []dated) (out []string) {
+		for _, d := range list {
+			s := fmt.Sprintf(form, d.name, d.country)
+			if d.from != math.MinInt64 {
+				s += " from " + time.UnixMicro(d.from).UTC().Format(time.DateOnly)
+			}
+			if d.until != math.MaxInt64 {
+				s += " until " + time.UnixMicro(d.until).UTC().Format(time.DateOnly)
+			}
+			out = append(out, s)
+		}
+		slices.Sort(out)
+		return out
+	}
+	return say("regime %s in %s", c.regimes), say("adequacy for zone %s of %s", c.adequacy)
 }
 
 // Source is the file's bytes as they are published.

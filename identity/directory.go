@@ -176,6 +176,9 @@ func (d *Directory) Service(login string) (Service, bool) {
 // Logins are all logins of people, sorted.
 func (d *Directory) Logins() []string { return slices.Sorted(maps.Keys(d.people)) }
 
+// Services lists the services' logins, sorted.
+func (d *Directory) Services() []string { return slices.Sorted(maps.Keys(d.services)) }
+
 // Chain is the managers of login upwards, nearest first; nil at the top and for
 // a login that does not exist.
 func (d *Directory) Chain(login string) []string {

@@ -211,6 +211,21 @@ func (r *Rules) All() []Rule {
 	return out
 }
 
+// Condition is the rule in one form, without annotations and comments, such that
+// rules that decide alike in the same words have the same.
+func (r Rule) Condition() string {
+	var out []string
+	for l := range strings.Lines(string(r.policy.MarshalCedar())) {
+		if !strings.HasPrefix(l, "@") {
+			out = append(out, l)
+		}
+	}
+	return strings.Join(out, "")
+}
+
+// Duty is the duty that a rule of a duties file asks for, empty in others.
+func (r Rule) Duty() string { return r.duty }
+
 // Source is the file's bytes as they are published.
 func (r *Rules) Source() []byte { return slices.Clone(r.source) }
 

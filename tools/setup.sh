@@ -45,6 +45,7 @@ for what in "$@"; do
 		has ssh-keygen || need openssh-client
 		has node || need nodejs # checks the vectors of record/ from another language
 		has npm || need npm
+		has patch || need patch # applies our differences
 		has_psycopg || need "python3-psycopg2 python3-psycopg"
 		has javac || need default-jdk-headless # 17 and later run a source file
 		[ -e "${PGJDBC:-/usr/share/java/postgresql.jar}" ] || need libpostgresql-jdbc-java

@@ -11,6 +11,8 @@ import (
 
 type publishCmd struct {
 	socket `embed:""`
+	DryRun bool `help:"Show the differences and publish nothing."`
+	Yes    bool `short:"y" help:"Don't ask on a terminal."`
 }
 
 func (c *publishCmd) Run(e *env) error {
@@ -34,8 +36,21 @@ func (c *publishCmd) Run(e *env) error {
 		e.printf("rules %s are in force already; nothing was recorded\n", st.Rules)
 		return nil
 	}
+	after, err := c.show(e, cl, rules)
+	if err != nil {
+		return err
+	}
+	if c.DryRun {
+		e.printf("nothing was published\n")
+		return nil
+	}
+	if !c.Yes && onTerminal() {
+		if err := confirm(e, "publish these rules?"); err != nil {
+			return err
+		}
+	}
 	var out api.Published
-	if err := cl.call(e.ctx, "/v1/rules", api.Rules{Sources: rules.Sources}, &out); err != nil {
+	if err := cl.call(e.ctx, "/v1/rules", api.Rules{Sources: rules.Sources, After: after}, &out); err != nil {
 		return err
 	}
 	e.printf("rules %s are in force since entry %d\n", out.Digest, out.Entry)
