@@ -526,3 +526,52 @@ func TestReplayIsFold(t *testing.T) {
 		t.Error("replaying a log gives another state than folding it")
 	}
 }
+
+// A withdrawn key signs nothing from the entry on that says so; before it, and by
+// another key of the same person, things stay as they were.
+func TestAWithdrawnKeySignsNothing(t *testing.T) {
+	o := newOffice(t)
+	ctx := context.Background()
+	granted := o.request("jonas", "support")
+	fingerprint := o.State().Keys["jonas"][0].Fingerprint
+	before := *o.State()
+	key, err := o.Withdraw(ctx, record.Actor{}, "jonas", fingerprint)
+	if err != nil || key.Ended == 0 {
+		t.Fatalf("%+v, %v", key, err)
+	}
+	if before.Keys["jonas"][0].Ended != 0 || o.State().Keys["jonas"][0].Ended != key.Ended {
+		t.Error("the withdrawal binds earlier than its entry, or not at all")
+	}
+	if g := o.State().Grants[granted.Grant.Seq]; g.Ended != 0 {
+		t.Error("what the key signed before was undone")
+	}
+	if _, err := o.verdict("jonas", "revoke", granted.Grant.Seq); kindOf(err) != fault.BadLogin {
+		t.Errorf("the withdrawn key signs: %v", err)
+	}
+	if _, err := o.Withdraw(ctx, record.Actor{}, "jonas", fingerprint); kindOf(err) != fault.NotFound {
+		t.Errorf("withdrawn twice: %v", err)
+	}
+	old := ssh.MarshalAuthorizedKey(o.keys["jonas"].PublicKey())
+	if _, err := o.Enrol(ctx, record.Actor{}, "viktor", old); kindOf(err) != fault.Conflict {
+		t.Errorf("a withdrawn key is enrolled again: %v", err)
+	}
+	_, private, _ := ed25519.GenerateKey(rand.Reader)
+	if o.keys["jonas"], err = ssh.NewSignerFromKey(private); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.Enrol(ctx, record.Actor{}, "jonas", ssh.MarshalAuthorizedKey(o.keys["jonas"].PublicKey())); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.verdict("jonas", "revoke", granted.Grant.Seq); err != nil {
+		t.Errorf("his new key: %v", err)
+	}
+	var s access.State
+	for _, e := range o.log.entries {
+		if s, err = access.Fold(s, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !reflect.DeepEqual(s.Keys, o.State().Keys) {
+		t.Error("the state folded from the log has other keys than the register")
+	}
+}

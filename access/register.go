@@ -142,7 +142,7 @@ func (r *Register) Enrol(ctx context.Context, actor record.Actor, login string, 
 	key := identity.Enrolled(pub)
 	for other, keys := range s.Keys {
 		if slices.ContainsFunc(keys, func(k Key) bool { return k.Fingerprint == key.Fingerprint }) {
-			return Key{}, fault.New(fault.Conflict, "this key is enrolled already, for %s", other)
+			return Key{}, fault.New(fault.Conflict, "this key is enrolled already, for %s, or was until it was withdrawn", other)
 		}
 	}
 	d, err := start(record.KindEnrol, record.None, "", actor, record.Enrol{Login: login, Key: key.Authorized, Fingerprint: key.Fingerprint})
@@ -154,6 +154,33 @@ func (r *Register) Enrol(ctx context.Context, actor record.Actor, login string, 
 		err = r.log.Wait(ctx, ref.Seq)
 	}
 	return Key{Seq: ref.Seq, Authorized: key.Authorized, Fingerprint: key.Fingerprint}, err
+}
+
+// Withdraw ends a key of a person's, who may have left the directory already.
+func (r *Register) Withdraw(ctx context.Context, actor record.Actor, login, fingerprint string) (Key, error) {
+	r.mu.Lock()
+	key, err := r.withdraw(actor, login, fingerprint)
+	r.mu.Unlock()
+	if err == nil {
+		err = r.log.Wait(ctx, key.Ended)
+	}
+	return key, err
+}
+
+func (r *Register) withdraw(actor record.Actor, login, fingerprint string) (Key, error) {
+	keys := r.state.Load().Keys[login]
+	i := slices.IndexFunc(keys, func(k Key) bool { return k.Fingerprint == fingerprint && k.Ended == 0 })
+	if i < 0 {
+		return Key{}, fault.New(fault.NotFound, "%q has no key %s that counts", login, fingerprint).WithHint("trefoil log search --person %s --kind enrol shows theirs", login)
+	}
+	d, err := start(record.KindWithdrawal, record.None, "", actor, record.Withdrawal{Login: login, Fingerprint: fingerprint})
+	if err != nil {
+		return Key{}, err
+	}
+	ref, err := r.put(d, nil)
+	key := keys[i]
+	key.Ended = ref.Seq
+	return key, err
 }
 
 // Outcome is what came of a request or of a verdict on it.

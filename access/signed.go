@@ -53,6 +53,9 @@ func open(s *State, doc Signed, namespace string, v any, login *string) (Key, er
 		return Key{}, err
 	}
 	for _, k := range s.Keys[*login] {
+		if k.Ended != 0 {
+			continue
+		}
 		pub, _, _, _, err := ssh.ParseAuthorizedKey([]byte(k.Authorized))
 		if err == nil && identity.Verify(pub, namespace, doc.Document, doc.Signature) == nil {
 			return k, nil

@@ -29,6 +29,7 @@ type Key struct {
 	Seq         uint64 // of its enrolment
 	Authorized  string // authorized_keys form
 	Fingerprint string
+	Ended       uint64 // sequence of its withdrawal, or 0
 }
 
 // Request is somebody's signed wish for access.
@@ -93,7 +94,7 @@ func (r *Request) ID() string { return record.ID('r', r.Seq) }
 // Bears says whether entries of the kind change state. The others only move N.
 func Bears(k record.Kind) bool {
 	switch k {
-	case record.KindGenesis, record.KindRules, record.KindEnrol, record.KindRequest, record.KindApproval, record.KindDenial, record.KindGrant, record.KindRevocation:
+	case record.KindGenesis, record.KindRules, record.KindEnrol, record.KindWithdrawal, record.KindRequest, record.KindApproval, record.KindDenial, record.KindGrant, record.KindRevocation:
 		return true
 	}
 	return false
@@ -156,6 +157,21 @@ func fold(s State, e record.Entry) (State, error) {
 		key := Key{Seq: e.Seq, Authorized: b.Key, Fingerprint: b.Fingerprint}
 		s.Keys = with(s.own, s.Keys, b.Login, append(slices.Clone(s.Keys[b.Login]), key))
 		return s, err
+	case record.KindWithdrawal:
+		b, err := body[record.Withdrawal](e)
+		keys := slices.Clone(s.Keys[b.Login])
+		i := slices.IndexFunc(keys, func(k Key) bool { return k.Fingerprint == b.Fingerprint })
+		if err == nil && i < 0 {
+			err = fmt.Errorf("%s has no key %s", b.Login, b.Fingerprint)
+		}
+		if err != nil {
+			return s, err
+		}
+		if keys[i].Ended == 0 {
+			keys[i].Ended = e.Seq
+		}
+		s.Keys = with(s.own, s.Keys, b.Login, keys)
+		return s, nil
 	case record.KindRequest:
 		b, err := body[record.Request](e)
 		r := Request{Seq: e.Seq, Time: e.Time, Request: b}
@@ -241,14 +257,4 @@ func (s *State) Held(login, dataset string, now int64) []Grant {
 	}
 	slices.SortFunc(held, func(a, b Grant) int { return int(int64(a.Seq) - int64(b.Seq)) })
 	return held
-}
-
-// KeyOf finds a person's key by fingerprint.
-func (s *State) KeyOf(login, fingerprint string) (Key, bool) {
-	for _, k := range s.Keys[login] {
-		if k.Fingerprint == fingerprint {
-			return k, true
-		}
-	}
-	return Key{}, false
 }

@@ -109,6 +109,7 @@ var routes = [...]route{
 	{"GET /v1/rules", operator, (*API).rules},
 	{"POST /v1/rules", operator, (*API).publish},
 	{"POST /v1/keys", operator, (*API).enrol},
+	{"POST /v1/keys/withdraw", operator, (*API).withdraw},
 	{"GET /v1/entries", operator, (*API).entries},
 	{"GET /v1/entries/{seq}", operator, (*API).entry},
 	{"GET /v1/entries/{seq}/lines/{line}", operator, (*API).line},

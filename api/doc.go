@@ -13,6 +13,7 @@
 //	GET  /v1/rules                     operator: Rules in force
 //	POST /v1/rules        Rules        operator
 //	POST /v1/keys         Enrolment    operator
+//	POST /v1/keys/withdraw Withdrawal  operator
 //	POST /v1/requests     Signed       staff
 //	POST /v1/verdicts     Signed       staff: approve, deny, revoke
 //	POST /v1/secrets      Signed       staff: the holder of a grant

@@ -60,6 +60,15 @@ func (a *API) enrol(r *http.Request, c caller) (any, error) {
 	return Enrolled{Entry: k.Seq, Fingerprint: k.Fingerprint}, err
 }
 
+func (a *API) withdraw(r *http.Request, c caller) (any, error) {
+	b, err := decode[Withdrawal](r)
+	if err != nil {
+		return nil, err
+	}
+	k, err := a.Register.Withdraw(r.Context(), c.actor(), b.Login, b.Fingerprint)
+	return Enrolled{Entry: k.Ended, Fingerprint: k.Fingerprint}, err
+}
+
 func (a *API) entry(r *http.Request, _ caller) (any, error) {
 	seq, err := a.sequence(r)
 	if err != nil {

@@ -53,7 +53,13 @@ type Enrolment struct {
 	Key   string `json:"key"` // a line of an authorized_keys file
 }
 
-// Enrolled is the answer to Enrolment.
+// Withdrawal ends a key.
+type Withdrawal struct {
+	Login       string `json:"login"`
+	Fingerprint string `json:"fingerprint"` // as ssh-keygen -l prints it
+}
+
+// Enrolled is the answer to Enrolment and Withdrawal.
 type Enrolled struct {
 	Entry       uint64 `json:"entry"`
 	Fingerprint string `json:"fingerprint"`

@@ -37,6 +37,9 @@ func (a *applier) rows(e *record.Entry) (request uint64, login any, err error) {
 		return a.statements(e)
 	case record.KindStart:
 		return 0, nil, a.crashed(e)
+	case record.KindWithdrawal:
+		b, err := body[record.Withdrawal](e)
+		return 0, word(b.Login), err
 	case record.KindEnrol:
 		b, err := body[record.Enrol](e)
 		return 0, word(b.Login), err

@@ -123,6 +123,13 @@ func (z *zone) rules() {
 		_, err = z.reg.Enrol(context.Background(), record.Actor{}, login, ssh.MarshalAuthorizedKey(z.keys[login].PublicKey()))
 		z.check(err)
 	}
+	_, old, _ := ed25519.GenerateKey(rand.Reader)
+	signer, err := ssh.NewSignerFromKey(old)
+	z.check(err)
+	key, err := z.reg.Enrol(context.Background(), record.Actor{}, "diana", ssh.MarshalAuthorizedKey(signer.PublicKey()))
+	z.check(err)
+	_, err = z.reg.Withdraw(context.Background(), record.Actor{}, "diana", key.Fingerprint)
+	z.check(err)
 }
 
 func (z *zone) sign(who, namespace string, doc any) access.Signed {

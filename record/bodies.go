@@ -66,6 +66,13 @@ type Enrol struct {
 	Fingerprint string `json:"fingerprint"`
 }
 
+// Withdrawal ends a key: it signs nothing from this entry on, and is enrolled for
+// nobody again. What it signed before stands.
+type Withdrawal struct {
+	Login       string `json:"login"`
+	Fingerprint string `json:"fingerprint"`
+}
+
 // SignedRequest is the document a person signs to ask for access. Subjects and
 // reason stand in it by the hash of their part, so that erasing the part leaves
 // the signature checkable.

@@ -12,6 +12,7 @@ const (
 	KindStop       Kind = "stop"        // and stopped in order: Stop
 	KindRules      Kind = "rules"       // rules took effect: Rules
 	KindEnrol      Kind = "enrol"       // a person's key: Enrol
+	KindWithdrawal Kind = "withdrawal"  // a person's key counts no longer: Withdrawal
 	KindRequest    Kind = "request"     // somebody asks for access: Request, signed; also the attempt's record
 	KindApproval   Kind = "approval"    // somebody approves a request: Approval, signed
 	KindDenial     Kind = "denial"      // somebody turns a request down: Approval, signed
@@ -28,7 +29,7 @@ const (
 	KindStrangers  Kind = "strangers"   // attempts that never proved who they were, counted: Strangers
 )
 
-var kinds = []Kind{KindGenesis, KindStart, KindStop, KindRules, KindEnrol, KindRequest, KindApproval, KindDenial,
+var kinds = []Kind{KindGenesis, KindStart, KindStop, KindRules, KindEnrol, KindWithdrawal, KindRequest, KindApproval, KindDenial,
 	KindGrant, KindRefusal, KindRevocation, KindSecret, KindAttempt, KindSession, KindEnd, KindStatement, KindResult, KindStatements, KindStrangers}
 
 func (k Kind) known() bool { return slices.Contains(kinds, k) }

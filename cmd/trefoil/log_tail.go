@@ -132,7 +132,7 @@ func (f *facts) of(leaf record.Leaf) string {
 		return f.Reason
 	case record.KindRules:
 		return fmt.Sprintf("%d files take effect", len(f.Sources))
-	case record.KindEnrol:
+	case record.KindEnrol, record.KindWithdrawal:
 		return f.Login + " " + f.Fingerprint
 	case record.KindRequest:
 		about := count(len(f.Subjects), "person", "people")

@@ -24,18 +24,19 @@ import (
 // cli is the whole command line, in the order of a user's work: look at it, run
 // it, ask for access, check what was recorded.
 type cli struct {
-	Demo    demoCmd    `cmd:"" group:"Try it:" help:"Two real PostgreSQL stores, a story, and a gate to try."`
-	Init    initCmd    `cmd:"" group:"Run a zone (operators):" help:"Make a directory with a commented trefoil.yaml, keys and a new log."`
-	Check   checkCmd   `cmd:"" group:"Run a zone (operators):" help:"Validate configuration and rules; with --against-store list what a store has unclassified."`
-	Catalog catalogCmd `cmd:"" group:"Run a zone (operators):" help:"Draft a catalogue from a live database."`
-	Lens    lensCmd    `cmd:"" group:"Run a zone (operators):" help:"Fence a store and give it its lenses."`
-	Serve   serveCmd   `cmd:"" group:"Run a zone (operators):" help:"Run the log, the gate and the API of one zone."`
-	Publish publishCmd `cmd:"" group:"Run a zone (operators):" help:"Put the rules' files in force."`
-	Enrol   enrolCmd   `cmd:"" group:"Run a zone (operators):" help:"Bind a person's SSH key to their login."`
-	Index   indexCmd   `cmd:"" group:"Run a zone (operators):" help:"The tables behind 'log search'."`
-	Access  accessCmd  `cmd:"" group:"Ask for access, and decide about it (staff):" help:"Ask for access, approve, deny, revoke, list, show."`
-	Log     logCmd     `cmd:"" group:"Check what was recorded (anybody):" help:"Verify, show, prove and follow the log."`
-	Version versionCmd `cmd:"" group:"Other:" help:"Print the version."`
+	Demo     demoCmd     `cmd:"" group:"Try it:" help:"Two real PostgreSQL stores, a story, and a gate to try."`
+	Init     initCmd     `cmd:"" group:"Run a zone (operators):" help:"Make a directory with a commented trefoil.yaml, keys and a new log."`
+	Check    checkCmd    `cmd:"" group:"Run a zone (operators):" help:"Validate configuration and rules; with --against-store list what a store has unclassified."`
+	Catalog  catalogCmd  `cmd:"" group:"Run a zone (operators):" help:"Draft a catalogue from a live database."`
+	Lens     lensCmd     `cmd:"" group:"Run a zone (operators):" help:"Fence a store and give it its lenses."`
+	Serve    serveCmd    `cmd:"" group:"Run a zone (operators):" help:"Run the log, the gate and the API of one zone."`
+	Publish  publishCmd  `cmd:"" group:"Run a zone (operators):" help:"Put the rules' files in force."`
+	Enrol    enrolCmd    `cmd:"" group:"Run a zone (operators):" help:"Bind a person's SSH key to their login."`
+	Withdraw withdrawCmd `cmd:"" group:"Run a zone (operators):" help:"End a person's SSH key: it signs nothing any more."`
+	Index    indexCmd    `cmd:"" group:"Run a zone (operators):" help:"The tables behind 'log search'."`
+	Access   accessCmd   `cmd:"" group:"Ask for access, and decide about it (staff):" help:"Ask for access, approve, deny, revoke, list, show."`
+	Log      logCmd      `cmd:"" group:"Check what was recorded (anybody):" help:"Verify, show, prove and follow the log."`
+	Version  versionCmd  `cmd:"" group:"Other:" help:"Print the version."`
 }
 
 // env is what every command runs in.

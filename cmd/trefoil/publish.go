@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"strings"
 
 	"github.com/trefoil-dev/trefoil/api"
 	"github.com/trefoil-dev/trefoil/app"
@@ -81,5 +82,36 @@ func (c *enrolCmd) Run(e *env) error {
 		return err
 	}
 	e.printf("%s is enrolled for %s (entry %d)\n", out.Fingerprint, c.Login, out.Entry)
+	return nil
+}
+
+type withdrawCmd struct {
+	socket `embed:""`
+	Login  string `arg:"" help:"Login it was enrolled for."`
+	Key    string `required:"" placeholder:"KEY" help:"Its fingerprint (SHA256:…), as enrol printed it, or the file of the public key."`
+}
+
+func (c *withdrawCmd) Run(e *env) error {
+	if !strings.HasPrefix(c.Key, "SHA256:") {
+		text, err := os.ReadFile(c.Key)
+		if err != nil {
+			return err
+		}
+		pub, _, err := identity.ParseAuthorizedKey(text)
+		if err != nil {
+			return fault.New(fault.BadInput, "%s: %s", c.Key, err).WithHint("give the .pub file, or the fingerprint")
+		}
+		c.Key = identity.Enrolled(pub).Fingerprint
+	}
+	cl, err := c.open()
+	if err != nil {
+		return err
+	}
+	var out api.Enrolled
+	if err := cl.call(e.ctx, "/v1/keys/withdraw", api.Withdrawal{Login: c.Login, Fingerprint: c.Key}, &out); err != nil {
+		return err
+	}
+	e.printf("%s counts for %s no longer (entry %d)\n", out.Fingerprint, c.Login, out.Entry)
+	e.printf("what it signed before stands: trefoil log search --person %s --kind grant, then trefoil access revoke\n", c.Login)
 	return nil
 }
