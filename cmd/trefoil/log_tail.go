@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -28,6 +29,7 @@ func (c *tailCmd) Run(e *env) error {
 	if c.From != nil {
 		next = *c.From
 	}
+	whose := &whose{ctx: e.ctx, client: cl, by: map[uint64]string{}}
 	for {
 		var entries []api.Entry
 		wait := "&wait=20s"
@@ -45,7 +47,7 @@ func (c *tailCmd) Run(e *env) error {
 			if err != nil {
 				return err
 			}
-			e.printf("%6d %s\n", leaf.Seq, line(leaf, entry.Parts))
+			e.printf("%6d %s\n", leaf.Seq, line(leaf, entry.Parts, whose.of(leaf, entry.Parts)))
 		}
 		next += uint64(len(entries))
 		if c.Once && len(entries) == 0 {
@@ -54,20 +56,56 @@ func (c *tailCmd) Run(e *env) error {
 	}
 }
 
-// line tells an entry in one line: when, what, how it ended, what for, who, and
-// the facts of its kind.
-func line(leaf record.Leaf, parts []api.EntryPart) string {
-	var actor record.Actor
-	var body facts
+// whose knows whose sessions statements and results belong to: their own entries
+// do not say.
+type whose struct {
+	ctx    context.Context
+	client *client
+	by     map[uint64]string // who, by the sequence of a session, statement or batch
+}
+
+// of gives who an entry is of; empty when nobody did it.
+func (p *whose) of(leaf record.Leaf, parts []api.EntryPart) string {
+	actor, body := read(parts)
+	who := who(actor)
+	switch about := body.Session + body.Statement; {
+	case who != "" || about == 0 || about >= leaf.Seq:
+	case p.by[about] != "":
+		who = p.by[about]
+	default:
+		var entry api.Entry
+		if err := p.client.call(p.ctx, fmt.Sprintf("/v1/entries/%d", about), nil, &entry); err != nil {
+			return ""
+		}
+		if earlier, err := record.ParseLeaf([]byte(entry.Leaf)); err == nil {
+			who = p.of(earlier, entry.Parts)
+		}
+	}
+	if len(p.by) > 10_000 { // of a log that is followed for weeks
+		clear(p.by)
+	}
+	p.by[leaf.Seq] = who
+	return who
+}
+
+// read gives an entry's actor and facts; what doesn't read is not told.
+func read(parts []api.EntryPart) (actor record.Actor, body facts) {
 	for _, p := range parts {
 		switch p.Name {
 		case record.PartActor:
-			_ = json.Unmarshal(p.JSON, &actor) // what doesn't read is not told
+			_ = json.Unmarshal(p.JSON, &actor)
 		case record.PartDecision:
 			_ = json.Unmarshal(p.JSON, &body)
 		}
 	}
-	text := fmt.Sprintf("%s %-11s %-11s %-11s %-8s  %s", stamp(leaf.Time), leaf.Kind, leaf.Outcome, dash(leaf.Purpose), dash(who(actor)), body.of(leaf))
+	return actor, body
+}
+
+// line tells an entry in one line: when, what, how it ended, what for, who, and
+// the facts of its kind.
+func line(leaf record.Leaf, parts []api.EntryPart, who string) string {
+	_, body := read(parts)
+	text := fmt.Sprintf("%s %-11s %-11s %-11s %-8s  %s", stamp(leaf.Time), leaf.Kind, leaf.Outcome, dash(leaf.Purpose), dash(who), body.of(leaf))
 	return strings.TrimRight(text, " ")
 }
 

@@ -67,7 +67,9 @@ func (c *searchCmd) print(e *env, out api.Found) error {
 		if i == 0 {
 			first = leaf.Seq
 		}
-		text := line(leaf, withActor(h))
+		parts := withActor(h)
+		actor, _ := read(parts)
+		text := line(leaf, parts, who(actor))
 		if h.May {
 			text += "; may include " + c.Subject
 		}
