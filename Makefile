@@ -50,7 +50,7 @@ bench: build setup-bench ## measure against PgBouncer and the bare store; writes
 	go run ./test/bench -write docs/performance.md
 
 .PHONY: soak
-soak: setup-test ## full counts: 50 kills, an hour of fuzzing; appends the result to docs/soak.md
+soak: setup-test setup-soak ## full counts: 50 kills, an hour of looking for leaks, one of fuzzing; appends the result to docs/soak.md
 	tools/soak.sh
 
 .PHONY: setup
@@ -58,6 +58,6 @@ setup: ## install what demo, tests and benchmarks need (Debian packages; elsewhe
 	tools/setup.sh demo test bench
 
 # The targets above call these: they are quick when nothing is missing.
-.PHONY: setup-demo setup-test setup-bench
-setup-demo setup-test setup-bench:
+.PHONY: setup-demo setup-test setup-bench setup-soak
+setup-demo setup-test setup-bench setup-soak:
 	@tools/setup.sh $(@:setup-%=%)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Usage: tools/setup.sh [demo] [test] [bench]
+# Usage: tools/setup.sh [demo] [test] [bench] [soak]
 # Sees to the programs that these need. As root on Debian and its kin it installs
 # what is missing; elsewhere it says what to install. No service is left running.
 set -eu
@@ -56,7 +56,8 @@ for what in "$@"; do
 		has_postgres postgres pgbench || need postgresql-contrib
 		has pgbouncer || [ -x /usr/sbin/pgbouncer ] || need pgbouncer
 		;;
-	*) echo "usage: tools/setup.sh [demo] [test] [bench]" >&2 && exit 2 ;;
+	soak) has sqlsmith || need sqlsmith ;; # writes queries for the leak test
+	*) echo "usage: tools/setup.sh [demo] [test] [bench] [soak]" >&2 && exit 2 ;;
 	esac
 done
 missing=$(echo "$missing" | tr ' ' '\n' | sort -u | tr '\n' ' ' | sed 's/^ *//; s/ *$//')

@@ -27,7 +27,7 @@ var lenses = []struct {
 const workers = 3 // on each pair of stores
 
 func TestLeak(t *testing.T) {
-	s := newStage(t)
+	s := newStage(t, grown)
 	seed := number(t, "TREFOIL_SEED", randomSeed())
 	var all tally
 	began := time.Now()

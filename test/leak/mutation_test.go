@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/trefoil-dev/trefoil/lens"
 )
@@ -16,7 +17,7 @@ import (
 // notice. The stamp that says how a lens was applied is renewed, or the gate
 // would refuse to serve it.
 func TestLeaksAreFound(t *testing.T) {
-	s := newStage(t)
+	s := newStage(t, people)
 	for _, m := range []struct {
 		name, lens, view, old, new string
 		other                      int
@@ -41,6 +42,49 @@ func TestLeaksAreFound(t *testing.T) {
 			}
 			t.Logf("found by seed %d after %d statements:\n%s", seed, sum.statements, found.what)
 		})
+	}
+}
+
+// TestContextIsWithheld has a mask fail in a function whose CONTEXT quotes the
+// hidden value: beside the gate the two stores differ, through it they do not.
+func TestContextIsWithheld(t *testing.T) {
+	s := newStage(t, values)
+	c := lens.Find(s.lenses, lens.Masked, lens.Bulk)
+	for _, store := range []int{base, values} {
+		conn := s.admin(t, store)
+		var role string
+		if err := conn.QueryRow(t.Context(), "SELECT role FROM trefoil.lens WHERE schema = $1", c.Schema).Scan(&role); err != nil {
+			t.Fatal(err)
+		}
+		// In the statement that fails the value stands in a comment, and in no message.
+		_, err := conn.Exec(t.Context(), `CREATE FUNCTION public.careless(x text) RETURNS text LANGUAGE plpgsql STABLE AS $$
+			DECLARE y text; BEGIN EXECUTE format('SELECT 1 / 0 /* %s */', x) INTO y; RETURN y; END $$;
+			REVOKE ALL ON FUNCTION public.careless FROM PUBLIC; GRANT EXECUTE ON FUNCTION public.careless TO `+pgx.Identifier{role}.Sanitize())
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	heal := s.mutate(t, "masked-bulk", "users", `NULL::text AS "faith"`, `public.careless(t.faith) AS faith`, values)
+	defer heal()
+	beside := &pair{stores: [2]int{base, values}, dial: func(store int) (*session, error) {
+		cfg, err := pgconn.ParseConfig(s.Stores[sites[store]].DSN("leak"))
+		if err != nil {
+			return nil, err
+		}
+		cfg.RuntimeParams["search_path"] = c.Schema
+		return dial(cfg)
+	}}
+	defer beside.close()
+	ask := script{steps: []step{{sql: "SELECT faith FROM users"}}}
+	var sum tally
+	if found, err := beside.run(ask, &sum); err != nil || found == nil || !strings.Contains(found.what, "/*") {
+		t.Errorf("beside the gate nothing is withheld, and the two stores must differ: %v, %v", found, err)
+	}
+	if found, err := s.pair(t, "masked-bulk", values).run(ask, &sum); err != nil || found != nil {
+		t.Errorf("through the gate the two stores differ: %v, %v", found, err)
+	}
+	if sum.states["22012"] != 2 {
+		t.Errorf("the mask did not fail: %v", sum.states)
 	}
 }
 
