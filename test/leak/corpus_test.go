@@ -72,7 +72,7 @@ var unsteady = regexp.MustCompile(`pg_catalog\.(\w*(random|clock|now|timeofday|t
 // write queries over a lens, and sends them to both stores. It is part of the soak:
 // for make test some of its queries stand in the corpus.
 func TestSqlsmith(t *testing.T) {
-	if seconds(t) <= defaultSeconds {
+	if seconds(t) <= usual {
 		return
 	}
 	s := newStage(t, people)

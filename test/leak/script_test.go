@@ -29,7 +29,7 @@ func (l *language) write(seed uint64) script {
 		for i := range width {
 			width[i] = g.family()
 		}
-		st := step{sql: g.query(1+g.r.IntN(2), width), unordered: true}
+		st := step{sql: g.query(1+g.r.IntN(2), width), unordered: true, planned: true}
 		if g.chance(50) {
 			st.sql, st.unordered = "SELECT * FROM ("+st.sql+") q ORDER BY "+"1, 2, 3, 4"[:3*len(width)-2], false
 		}

@@ -49,6 +49,7 @@ func dial(cfg *pgconn.Config) (*session, error) {
 type step struct {
 	sql       string
 	unordered bool // has no ORDER BY, so its rows may come in any order
+	planned   bool // plans may differ, and with them which row fails first, or whether one does
 	extended  bool
 	binary    bool
 	types     []uint32 // of the parameters, 0 for unknown

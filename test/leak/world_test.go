@@ -189,11 +189,11 @@ func constants() map[string][]string {
 	return out
 }
 
-const defaultSeconds = 60 * time.Second
+const usual = 60 * time.Second
 
 // seconds is how long to look for leaks.
 func seconds(tb testing.TB) time.Duration {
-	return time.Duration(number(tb, "TREFOIL_LEAK", uint64(defaultSeconds/time.Second))) * time.Second
+	return time.Duration(number(tb, "TREFOIL_LEAK", uint64(usual/time.Second))) * time.Second
 }
 
 func number(tb testing.TB, name string, otherwise uint64) uint64 {
