@@ -59,7 +59,7 @@ var sameFloor = map[string][]string{
 }
 
 // testOnly are the folders that only tests import.
-var testOnly = []string{"internal/pgtest"}
+var testOnly = []string{"internal/pgtest", "internal/mmdbtest"}
 
 // strangers never reach the folders named, not even through others: what the
 // overseer runs links nothing that writes, enforces or serves.
@@ -84,7 +84,9 @@ var libraries = map[string][]string{
 	"github.com/transparency-dev/tessera": {}, // another reader of our tiles
 	"github.com/transparency-dev/merkle":  {}, // another hand at the tree
 
-	"github.com/santhosh-tekuri/jsonschema/v6": {}, // judges our schemas, as an editor would
+	"github.com/oschwald/maxminddb-golang/v2":  {"identity"},
+	"github.com/maxmind/mmdbwriter":            {"internal/*"}, // makes databases for tests
+	"github.com/santhosh-tekuri/jsonschema/v6": {},             // judges our schemas, as an editor would
 }
 
 const maxLines = 500

@@ -42,6 +42,7 @@ func Changes(old, now *Rules) []Change {
 	d.people(old.Facts.Directory, now.Facts.Directory)
 	d.catalogue(old.Catalog, now.Catalog)
 	d.countries(old.Facts.Countries, now.Facts.Countries)
+	d.same("country database, by SHA-256", old.Facts.Countries.Needs(), now.Facts.Countries.Needs())
 	order := []Effect{Wider, Narrower, Either, Same}
 	slices.SortStableFunc(d.list, func(a, b Change) int { return slices.Index(order, a.Effect) - slices.Index(order, b.Effect) })
 	return d.list

@@ -34,6 +34,7 @@ type Register struct {
 	mu     sync.Mutex // from reading the state to having folded the outcome
 	state  atomic.Pointer[State]
 	change func(*State)
+	open   func() (*identity.Database, error) // the country database; nil: none
 }
 
 // NewRegister continues from a state folded from the log's start. lenses are
@@ -43,6 +44,38 @@ func NewRegister(log Log, clock func() time.Time, state State, lenses []string, 
 	r := &Register{log: log, clock: clock, origin: log.Origin(), lenses: lenses, change: change}
 	r.state.Store(&state)
 	return r
+}
+
+// UseDatabase has the country database opened that rules may go with: now, if
+// those in force do, and whenever others are published. It comes before anything
+// is decided. The error is a fault.
+func (r *Register) UseDatabase(open func() (*identity.Database, error)) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open = open
+	if rules := r.state.Load().Rules; rules != nil {
+		return r.database(rules)
+	}
+	return nil
+}
+
+// database gives rules the country database that they go with.
+func (r *Register) database(rules *Rules) error {
+	if rules.Facts.Countries.Needs() == "" {
+		return nil
+	}
+	var d *identity.Database
+	var err error
+	if r.open != nil {
+		d, err = r.open()
+	}
+	if err == nil {
+		err = rules.Facts.Countries.Use(d)
+	}
+	if err != nil {
+		return fault.New(fault.BadInput, "rules.country_database: %s", err).WithHint("put that file back, or trefoil publish the one that is there")
+	}
+	return nil
 }
 
 // State is what is in force now. It must not be changed.
@@ -73,6 +106,9 @@ func (r *Register) put(d *record.Draft, rules *Rules) (record.Ref, error) {
 	next, err := Fold(s, d.Entry(ref))
 	if err != nil {
 		return ref, err
+	}
+	if rules != nil { // the very same, with their country database
+		next.Rules = rules
 	}
 	r.state.Store(&next)
 	r.change(&next)
@@ -112,6 +148,9 @@ func (r *Register) Publish(ctx context.Context, actor record.Actor, sources []re
 	}
 	if now := r.state.Load().Rules; now != nil && now.Digest == rules.Digest {
 		return record.Ref{}, nil, fault.New(fault.Conflict, "these very rules are in force already")
+	}
+	if err := r.database(rules); err != nil {
+		return record.Ref{}, nil, err
 	}
 	d, err := start(record.KindRules, record.None, "", actor, record.Rules{Sources: rules.Sources})
 	if err != nil {

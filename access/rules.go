@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,9 +22,19 @@ const (
 	SourceDuties    = "duties"
 	SourceDirectory = "directory"
 	SourceCountries = "countries"
+	// SourceDatabase is optional: the digest of a country database, "sha256 HEX\n",
+	// whose bytes are too many for the log.
+	SourceDatabase = "country-database"
 )
 
 var sourceKinds = []string{SourceCatalogue, SourceCountries, SourceDirectory, SourceDuties, SourcePolicy}
+
+var databaseForm = regexp.MustCompile(`^sha256 ([0-9a-f]{64})\n$`)
+
+// Database is the source that names a country database by its file and digest.
+func Database(name string, d *identity.Database) record.Source {
+	return record.Source{Kind: SourceDatabase, Name: name, Text: "sha256 " + d.Digest() + "\n"}
+}
 
 // Rules is one published set, parsed. It does not change.
 type Rules struct {
@@ -43,8 +54,12 @@ func LoadRules(sources []record.Source) (*Rules, error) {
 	})
 	sum := sha256.New()
 	fmt.Fprint(sum, "trefoil/rules/v1\n")
-	for i, kind := range sourceKinds {
-		if i >= len(r.Sources) || r.Sources[i].Kind != kind || len(r.Sources) != len(sourceKinds) {
+	kinds := sourceKinds
+	if slices.ContainsFunc(sources, func(s record.Source) bool { return s.Kind == SourceDatabase }) {
+		kinds = append([]string{SourceDatabase}, sourceKinds...) // an unknown kind sorts first
+	}
+	for i, kind := range kinds {
+		if i >= len(r.Sources) || r.Sources[i].Kind != kind || len(r.Sources) != len(kinds) {
 			return nil, fault.New(fault.BadInput, "a set of rules has exactly one %v", sourceKinds)
 		}
 		digest := sha256.Sum256([]byte(r.Sources[i].Text))
@@ -52,9 +67,16 @@ func LoadRules(sources []record.Source) (*Rules, error) {
 	}
 	sum.Sum(r.Digest[:0])
 	var err error
+	database := ""
 	for _, s := range r.Sources {
 		text := []byte(s.Text)
 		switch s.Kind {
+		case SourceDatabase:
+			m := databaseForm.FindStringSubmatch(s.Text)
+			if m == nil {
+				return nil, fault.New(fault.BadInput, "%s: the digest of a country database is written sha256 and 64 hexadecimal digits", s.Name)
+			}
+			database = m[1]
 		case SourceCatalogue:
 			r.Catalog, err = catalog.Parse(s.Name, text)
 		case SourceCountries:
@@ -70,6 +92,7 @@ func LoadRules(sources []record.Source) (*Rules, error) {
 			return nil, err
 		}
 	}
+	r.Facts.Countries.Need(database)
 	if len(r.Catalog.Purposes) == 0 {
 		return nil, fault.New(fault.BadInput, "%s declares no purposes", r.Catalog.Name).WithHint("purposes: [support, …] at its top")
 	}
@@ -90,7 +113,7 @@ func (r *Rules) Check(zone string) error {
 	}
 	for _, d := range r.Facts.Countries.Decisions() {
 		z := r.Catalog.Zone(d.Zone)
-		where := fmt.Sprintf("%s:%d", r.Sources[slices.Index(sourceKinds, SourceCountries)].Name, d.Line)
+		where := fmt.Sprintf("%s:%d", r.Sources[slices.IndexFunc(r.Sources, func(s record.Source) bool { return s.Kind == SourceCountries })].Name, d.Line)
 		if z == nil {
 			return fault.New(fault.BadInput, "%s: an adequacy decision is about zone %q, which %s does not have", where, d.Zone, r.Catalog.Name)
 		}

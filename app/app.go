@@ -113,6 +113,9 @@ func New(cfg *Config, deps Deps) (_ *App, err error) {
 		stores[name] = a.stores[name]
 	}
 	a.register = access.NewRegister(a.ledger, deps.Clock, state, Lenses(), func(s *access.State) { a.gate.Recheck(s) })
+	if err := a.register.UseDatabase(cfg.database); err != nil {
+		return nil, err
+	}
 	a.gate = gate.New(gate.Config{Register: a.register, Log: a.ledger, Read: a.ledger.Read, Stores: stores,
 		Seed: gate.Seed(seed), Clock: deps.Clock, Logger: deps.Logger})
 	a.pg, err = pggate.New(pggate.Config{Desk: a.gate, MaxSessions: cfg.Limits.Sessions,

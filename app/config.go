@@ -15,7 +15,9 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/trefoil-dev/trefoil/access"
 	"github.com/trefoil-dev/trefoil/gate/pggate"
+	"github.com/trefoil-dev/trefoil/identity"
 	"github.com/trefoil-dev/trefoil/internal/fault"
 	"github.com/trefoil-dev/trefoil/record"
 )
@@ -97,6 +99,10 @@ type Rules struct {
 	Duties    string `yaml:"duties"`
 	Directory string `yaml:"directory"`
 	Countries string `yaml:"countries"`
+	// CountryDatabase is a file in MaxMind's format (.mmdb) that tells the country of
+	// addresses that the ranges of Countries do not; empty: none. Its digest is
+	// published with the rules, and serve reads the file itself.
+	CountryDatabase string `yaml:"country_database"`
 }
 
 // Limits bound what clients may take. Zero means the default in brackets.
@@ -226,5 +232,20 @@ func (c *Config) Sources() ([]record.Source, error) {
 		}
 		out = append(out, record.Source{Kind: f.kind, Name: filepath.Base(f.path), Text: string(text)})
 	}
+	d, err := c.database()
+	if err != nil {
+		return nil, fault.New(fault.BadInput, "rules.country_database: %s", err)
+	}
+	if d != nil {
+		out = append(out, access.Database(filepath.Base(c.Rules.CountryDatabase), d))
+	}
 	return out, nil
+}
+
+// database opens the country database; nil: there is none.
+func (c *Config) database() (*identity.Database, error) {
+	if c.Rules.CountryDatabase == "" {
+		return nil, nil
+	}
+	return identity.OpenDatabase(c.Path(c.Rules.CountryDatabase))
 }

@@ -26,6 +26,8 @@ type Countries struct {
 	adequacy []dated // name is the zone
 	source   []byte
 	digest   [sha256.Size]byte
+	needs    string    // digest of the country database that goes with it, hex; empty: none
+	database *Database // nil until Use
 }
 
 // dated is a fact about a country that holds in [from, until), µs UTC.
@@ -120,9 +122,9 @@ func (r *reader) dated(at *yaml.Node, name string, f map[string]*yaml.Node) date
 	return d
 }
 
-// Lookup gives the country of an address by the longest matching range. An
-// IPv4-mapped IPv6 address counts as IPv4 and a scope zone is ignored. Without a
-// range it gives Unknown and false.
+// Lookup gives the country of an address by the longest matching range, and then
+// by the country database. An IPv4-mapped IPv6 address counts as IPv4 and a scope
+// zone is ignored. Where neither knows it gives Unknown and false.
 func (c *Countries) Lookup(a netip.Addr) (country string, ok bool) {
 	a = a.Unmap().WithZone("")
 	bits := c.bits6
@@ -137,6 +139,9 @@ func (c *Countries) Lookup(a netip.Addr) (country string, ok bool) {
 		if country, ok := c.ranges[p]; ok {
 			return country, true
 		}
+	}
+	if c.database != nil {
+		return c.database.lookup(a)
 	}
 	return Unknown, false
 }

@@ -54,7 +54,7 @@ type Rules struct {
 
 // Source is one file of rules: its bytes are what is in force.
 type Source struct {
-	Kind string `json:"kind"` // catalogue, policy, duties, directory, countries
+	Kind string `json:"kind"` // catalogue, policy, duties, directory, countries, country-database
 	Name string `json:"name"` // base name of the file, for messages
 	Text string `json:"text"`
 }

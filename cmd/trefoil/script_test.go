@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/trefoil-dev/trefoil/internal/clips"
+	"github.com/trefoil-dev/trefoil/internal/mmdbtest"
 	"github.com/trefoil-dev/trefoil/internal/pgcluster"
 	"github.com/trefoil-dev/trefoil/internal/pgtest"
 )
@@ -43,6 +44,7 @@ func TestMain(m *testing.M) { testscript.Main(onStore{m}, map[string]func(){"tre
 //	exit N COMMAND...  run a command that must end with that code
 //	capture NAME RE    set $NAME to what matches the group in the last output
 //	await FILE RE      wait until the file says so
+//	mmdb FILE CIDR=CC… make a country database
 //	tap, replay        listen in on the socket, and send the last signed document again
 func TestScripts(t *testing.T) {
 	testscript.RunT(oneByOne{scriptT{t}}, testscript.Params{
@@ -54,7 +56,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"zone": makeZone, "store": addStore, "serve": startServe, "signal": sendSignal, "stop": stopServe, "enrol": enrol,
-			"as": as, "exit": exit, "capture": capture, "await": await, "tap": tap, "replay": replay,
+			"as": as, "exit": exit, "capture": capture, "await": await, "mmdb": mmdb, "tap": tap, "replay": replay,
 		},
 	})
 }
@@ -94,6 +96,18 @@ func makeZone(ts *testscript.TestScript, _ bool, sites []string) {
 	ts.Setenv("GATE", gate)
 	ts.Setenv("API", api)
 	ts.Setenv("TREFOIL_CONFIG", ts.MkAbs("zone/trefoil.yaml"))
+}
+
+// mmdb makes a country database.
+func mmdb(ts *testscript.TestScript, _ bool, args []string) {
+	ranges := map[string]string{}
+	for _, a := range args[1:] {
+		cidr, country, _ := strings.Cut(a, "=")
+		ranges[cidr] = country
+	}
+	data, err := mmdbtest.Make(ranges)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), data, 0o644))
 }
 
 func freeAddr(ts *testscript.TestScript) string {
