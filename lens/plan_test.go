@@ -137,3 +137,35 @@ func TestPlanForPeople(t *testing.T) {
 		t.Errorf("after apply:\n%s", b.String())
 	}
 }
+
+// TestPseudonymsAreComputedLast looks where a plan computes digests: not of
+// columns that nobody asked for, and not below the sort that a LIMIT cuts.
+func TestPseudonymsAreComputedLast(t *testing.T) {
+	s := newStore(t, strings.ReplaceAll(many, "ROWS", "2000"))
+	s.apply()
+	o, _ := s.sessionOf(s.gate(), 7001, Pseudonymous, Bulk)
+	verbose := func(sql string) string {
+		tx, err := s.admin.Begin(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tx.Rollback(ctx)
+		for _, q := range []string{"SET LOCAL SESSION AUTHORIZATION " + ident(o.Role), "SET LOCAL search_path = " + ident(o.Schema)} {
+			if _, err := tx.Exec(ctx, q); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return strings.Join(rows(t, tx, "EXPLAIN (VERBOSE, COSTS off) "+sql), "\n")
+	}
+	if plan := verbose("SELECT id, at FROM views WHERE watched_ms > 5 ORDER BY watched_ms LIMIT 10"); strings.Contains(plan, "sha256") {
+		t.Errorf("digests that nobody asked for:\n%s", plan)
+	}
+	plan := verbose("SELECT user_id FROM views ORDER BY watched_ms LIMIT 10")
+	_, below, sorted := strings.Cut(plan, "Sort Key")
+	if above, _, _ := strings.Cut(plan, "->  Sort"); !sorted || !strings.Contains(above, "sha256") || strings.Contains(below, "sha256") {
+		t.Errorf("digests of rows that the LIMIT leaves out:\n%s", plan)
+	}
+	if plan := verbose("SELECT max(id) FROM views"); !strings.Contains(plan, "Index") || strings.Contains(plan, "sha256") {
+		t.Errorf("max:\n%s", plan)
+	}
+}
