@@ -170,11 +170,11 @@ func (c *Config) check() error {
 	}
 	for _, addr := range c.Listen.Postgres {
 		if !isAddress(addr) {
-			return fmt.Errorf("listen.postgres: %q is not host:port with a port from 1 to 65535", addr)
+			return fmt.Errorf("listen.postgres: %q is not host:port with a port from 0 (any) to 65535", addr)
 		}
 	}
 	if c.Listen.API != "" && !isAddress(c.Listen.API) {
-		return fmt.Errorf("listen.api: %q is not host:port with a port from 1 to 65535", c.Listen.API)
+		return fmt.Errorf("listen.api: %q is not host:port with a port from 0 (any) to 65535", c.Listen.API)
 	}
 	for name, s := range c.Stores {
 		if s.Connect == "" || s.PasswordFile == "" {
@@ -187,11 +187,12 @@ func (c *Config) check() error {
 	return nil
 }
 
-// isAddress says whether text is host:port, the host maybe empty.
+// isAddress says whether text is host:port, the host maybe empty. Port 0 is any
+// that is free.
 func isAddress(text string) bool {
 	_, port, err := net.SplitHostPort(text)
-	n, bad := strconv.ParseUint(port, 10, 16)
-	return err == nil && bad == nil && n > 0
+	_, bad := strconv.ParseUint(port, 10, 16)
+	return err == nil && bad == nil
 }
 
 // hasPassword says whether a libpq connection string holds one, in either form.

@@ -118,7 +118,7 @@ func TestFiles(t *testing.T) {
 
 		{"key that others can read", func(i *instance) { os.Chmod(i.path("keys/gate.seed"), 0o644) }, "serve", 2, "hint: chmod 600 DIR/keys/gate.seed"},
 		{"key file of rubbish", func(i *instance) { i.write("keys/gate.seed", "rubbish\n") }, "serve", 2, "gate.seed does not hold 32 bytes in base64"},
-		{"another log's evidence key", func(i *instance) { i.write("keys/evidence.key", other.read("keys/evidence.key")) }, "serve", 1, "do not open with this evidence master key"},
+		{"another log's evidence key", func(i *instance) { i.write("keys/evidence.key", other.read("keys/evidence.key")) }, "serve", 2, "do not open with this evidence master key"},
 		{"another log's signing key", func(i *instance) { i.write("keys/log.key", other.read("keys/log.key")) }, "serve", 2, "log.key is not the key this log was made with"},
 		{"another certificate's key", func(i *instance) { i.write("keys/tls.key", other.read("keys/tls.key")) }, "serve", 2, "private key does not match public key"},
 		{"expired certificate", (*instance).expire, "serve", 2, "which is not now"},
