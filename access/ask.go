@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/trefoil-dev/trefoil/catalog"
 	"github.com/trefoil-dev/trefoil/internal/fault"
 	"github.com/trefoil-dev/trefoil/policy"
 	"github.com/trefoil-dev/trefoil/record"
@@ -56,6 +57,19 @@ func (r *Register) request(actor record.Actor, signed Signed) (Outcome, error) {
 	return r.decide(ref.Seq, ref.Time)
 }
 
+// noSite says where a dataset is, or in which zone the site.
+func (s *State) noSite(ds *catalog.Dataset, site string) error {
+	if z := s.Rules.Catalog.ZoneOf(site); z != nil && z.Name != s.Zone && s.Zone != "" {
+		return fault.New(fault.BadInput, "site %s lies in zone %s; this is zone %s", site, z.Name, s.Zone).
+			WithHint("ask for access at zone %s, whose gate, rules and log are others", z.Name)
+	}
+	var sites []string
+	for _, at := range ds.Sites {
+		sites = append(sites, at.Name)
+	}
+	return fault.New(fault.BadInput, "dataset %s is not at a site %q", ds.Name, site).WithHint("its sites are %s", strings.Join(sites, ", "))
+}
+
 // checkRequest refuses what could never be decided, with the way to say it right.
 func (s *State) checkRequest(doc *record.SignedRequest) error {
 	ds, _, err := s.Dataset(doc.Dataset)
@@ -63,8 +77,11 @@ func (s *State) checkRequest(doc *record.SignedRequest) error {
 		return err
 	}
 	for i, site := range doc.Sites {
-		if ds.Site(site) == nil || slices.Contains(doc.Sites[:i], site) {
-			return fault.New(fault.BadInput, "dataset %s is not at a site %q, or it is named twice", ds.Name, site)
+		if slices.Contains(doc.Sites[:i], site) {
+			return fault.New(fault.BadInput, "site %s is named twice", site).WithHint("name each site once")
+		}
+		if ds.Site(site) == nil {
+			return s.noSite(ds, site)
 		}
 	}
 	if doc.Service != "" {

@@ -24,7 +24,7 @@ import (
 // cli is the whole command line, in the order of a user's work: look at it, run
 // it, ask for access, check what was recorded.
 type cli struct {
-	Demo     demoCmd     `cmd:"" group:"Try it:" help:"Two real PostgreSQL stores, a story, and a gate to try."`
+	Demo     demoCmd     `cmd:"" group:"Try it:" help:"Four real PostgreSQL stores, a story, and gates to try."`
 	Init     initCmd     `cmd:"" group:"Run a zone (operators):" help:"Make a directory with a commented trefoil.yaml, keys and a new log."`
 	Check    checkCmd    `cmd:"" group:"Run a zone (operators):" help:"Validate configuration and rules; with --against-store list what a store has unclassified."`
 	Catalog  catalogCmd  `cmd:"" group:"Run a zone (operators):" help:"Draft a catalogue from a live database."`

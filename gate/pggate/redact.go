@@ -23,10 +23,11 @@ import "bytes"
 // One thing is added: whoever names public.users is told "permission denied for
 // schema public" and no more, and the way on is another name.
 
-// The SQLSTATE of insufficient_privilege, and the hint PostgreSQL does not give.
+// The SQLSTATE of insufficient_privilege, and the hints PostgreSQL does not give.
 const (
 	statePrivilege = "42501"
-	hintPrivilege  = `names are looked up in your lens: leave the schema out (users, not public.users); \dv in psql, or information_schema.views, lists what there is. Sizes, sources of functions and other sessions are shown to nobody`
+	hintPrivilege  = `names are looked up in your lens: leave the schema out (users, not public.users); \dv in psql, or information_schema.views, lists what there is`
+	hintFunction   = `the gate's stores run this function for nobody; docs/statements.md says which, and what stands in their place`
 )
 
 // redact appends the message (ErrorResponse or NoticeResponse) to b without what is
@@ -38,6 +39,7 @@ func redact(b []byte, kind byte, body []byte) (out []byte, ok bool) {
 	}
 	constraint := bytes.HasPrefix(state, []byte("23")) || bytes.HasPrefix(state, []byte("44"))
 	hint := string(state) == statePrivilege
+	function := false
 	system := bytes.HasPrefix(state, []byte("XX")) || bytes.HasPrefix(state, []byte("58"))
 	b, at := begin(b, kind)
 	for len(body) > 1 {
@@ -60,6 +62,7 @@ func redact(b []byte, kind byte, body []byte) (out []byte, ok bool) {
 			}
 			hint = hint && code != 'H'
 		case 'M':
+			function = bytes.HasPrefix(text, []byte("permission denied for function"))
 			if constraint {
 				text = []byte("a constraint of the store was violated; its details are withheld")
 			}
@@ -67,7 +70,11 @@ func redact(b []byte, kind byte, body []byte) (out []byte, ok bool) {
 		b = append(append(append(b, code), text...), 0)
 	}
 	if hint {
-		b = appendField(b, 'H', hintPrivilege)
+		what := hintPrivilege
+		if function {
+			what = hintFunction
+		}
+		b = appendField(b, 'H', what)
 	}
 	return finish(append(b, 0), at), true
 }
