@@ -18,6 +18,9 @@ var noAddr netip.Addr // a request is about a person, not yet about a place
 // Request takes a signed request: it is recorded, as the attempt it is, then
 // decided, then the outcome is recorded. A refusal is an Outcome, not an error.
 func (r *Register) Request(ctx context.Context, actor record.Actor, signed Signed) (Outcome, error) {
+	if err := r.checkKeys(ctx, signed); err != nil {
+		return Outcome{}, err
+	}
 	r.mu.Lock()
 	out, err := r.request(actor, signed)
 	r.mu.Unlock()
@@ -25,6 +28,31 @@ func (r *Register) Request(ctx context.Context, actor record.Actor, signed Signe
 		err = r.log.Wait(ctx, out.Entry)
 	}
 	return out, err
+}
+
+// checkKeys asks the stores, without the lock because they may be slow, whether
+// the people of a case could be theirs. It does so for the enrolled alone.
+func (r *Register) checkKeys(ctx context.Context, signed Signed) error {
+	s := r.state.Load()
+	var doc record.SignedRequest
+	if r.keys == nil || len(signed.Subjects) == 0 {
+		return nil
+	}
+	if _, err := open(s, signed, record.RequestNamespace, &doc, &doc.Login); err != nil {
+		return err
+	}
+	if committed(doc.Subjects, signed.Subjects, doc.Reason, signed.Reason) != nil || s.checkRequest(&doc) != nil {
+		return nil // request says so, in its order
+	}
+	ds, _, err := s.Dataset(doc.Dataset)
+	if err != nil {
+		return err
+	}
+	var subjects []string
+	for i := range signed.Subjects {
+		subjects = append(subjects, string(signed.Subjects[i].Data))
+	}
+	return r.keys(ctx, ds, doc.Sites, doc.Lens, subjects)
 }
 
 func (r *Register) request(actor record.Actor, signed Signed) (Outcome, error) {

@@ -35,7 +35,12 @@ type Register struct {
 	state  atomic.Pointer[State]
 	change func(*State)
 	open   func() (*identity.Database, error) // the country database; nil: none
+	keys   KeyCheck
 }
+
+// KeyCheck refuses subjects that can be no keys of the dataset, as the stores of
+// the sites (none: all) have them. The error is a fault.
+type KeyCheck func(ctx context.Context, ds *catalog.Dataset, sites []string, lens string, subjects []string) error
 
 // NewRegister continues from a state folded from the log's start. lenses are
 // those that exist, in any order. change is called under the register's lock
@@ -45,6 +50,10 @@ func NewRegister(log Log, clock func() time.Time, state State, lenses []string, 
 	r.state.Store(&state)
 	return r
 }
+
+// UseKeys has the subjects of requests checked before anything is recorded. It
+// comes before anything is decided; without it every key is taken.
+func (r *Register) UseKeys(check KeyCheck) { r.keys = check }
 
 // UseDatabase has the country database opened that rules may go with: now, if
 // those in force do, and whenever others are published. It comes before anything

@@ -118,6 +118,7 @@ func New(cfg *Config, deps Deps) (_ *App, err error) {
 	}
 	a.gate = gate.New(gate.Config{Register: a.register, Log: a.ledger, Read: a.ledger.Read, Stores: stores,
 		Seed: gate.Seed(seed), Clock: deps.Clock, Logger: deps.Logger})
+	a.register.UseKeys(a.gate.Keys)
 	a.pg, err = pggate.New(pggate.Config{Desk: a.gate, MaxSessions: cfg.Limits.Sessions,
 		MaxPerSource: cfg.Limits.PerSource, MaxStatement: cfg.Limits.Statement, Logger: deps.Logger, TLS: a.tlsConfig(),
 		ClientAuth: clientAuth[cfg.TLS.ClientAuth], ClientCAs: a.issuers.Load})

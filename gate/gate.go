@@ -32,6 +32,9 @@ type Store interface {
 	// Close terminates the session's backend and drops the role, unless other
 	// sessions of its service share it.
 	Close(ctx context.Context, seat Seat) error
+	// Keys says whether subjects could be keys of the dataset: if not, it gives a
+	// fault of kind BadInput.
+	Keys(ctx context.Context, ds *catalog.Dataset, lens string, subjects []string) error
 	// Sweep drops what earlier runs of this gate left behind.
 	Sweep(ctx context.Context) error
 }

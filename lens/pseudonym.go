@@ -103,8 +103,25 @@ func hyphened(h string) string {
 	return strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]}, "-")
 }
 
+// keyWords names the types of keys that not every text is.
+var keyWords = map[string]string{"int": "integers", "uuid": "UUIDs"}
+
+// Keys writes subjects' keys as PostgreSQL would write them back. The error is a
+// fault of kind BadInput: one of them can be no key of the dataset.
+func (c *Compiled) Keys(subjects []string) ([]string, error) {
+	var keys []string
+	for _, s := range subjects {
+		k, err := canonical(c.KeyType, s)
+		if err != nil {
+			return nil, err.WithHint("ask again with keys that are %s, each behind a --subject of its own: trefoil access request %s", keyWords[c.KeyType], c.Dataset)
+		}
+		keys = append(keys, k)
+	}
+	return keys, nil
+}
+
 // canonical writes a subject's key as PostgreSQL would write it back.
-func canonical(keyType, key string) (string, error) {
+func canonical(keyType, key string) (string, *fault.Error) {
 	switch keyType {
 	case "int":
 		if n, err := strconv.ParseInt(strings.TrimSpace(key), 10, 64); err == nil {
@@ -118,5 +135,5 @@ func canonical(keyType, key string) (string, error) {
 	default:
 		return key, nil
 	}
-	return "", fault.New(fault.BadInput, "a subject of the case is not a key of the dataset, which are %ss", map[string]string{"int": "integer", "uuid": "uuid"}[keyType])
+	return "", fault.New(fault.BadInput, "a subject of the case is not a key of the dataset, which are %s", keyWords[keyType]) // without the key: logs get this
 }

@@ -74,11 +74,8 @@ func (s *Session) scope() (subjects, pseudonyms []string, err error) {
 	if s.Lens.Scope != Case {
 		return nil, nil, nil
 	}
-	for _, k := range s.Subjects {
-		if k, err = canonical(s.Lens.KeyType, k); err != nil {
-			return nil, nil, err
-		}
-		subjects = append(subjects, k)
+	if subjects, err = s.Lens.Keys(s.Subjects); err != nil {
+		return nil, nil, err
 	}
 	slices.Sort(subjects)
 	subjects = slices.Compact(subjects)
