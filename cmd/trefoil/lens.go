@@ -68,7 +68,7 @@ type planLensCmd struct {
 }
 
 func (c *planLensCmd) Run(e *env) error {
-	_, ds, _, conn, err := c.open(e.ctx)
+	cfg, ds, store, conn, err := c.open(e.ctx)
 	if err != nil {
 		return err
 	}
@@ -76,6 +76,9 @@ func (c *planLensCmd) Run(e *env) error {
 	p, err := lens.NewPlan(e.ctx, conn, ds, lens.Options{})
 	if err != nil {
 		return err
+	}
+	if _, ok := cfg.Stores[store]; !ok {
+		fmt.Fprintf(e.stderr, "warning: the configuration has no store %q, so apply would refuse: add it under stores: (trefoil init --print shows how)\n", store)
 	}
 	if err := p.Write(e.stdout, c.SQL); err != nil {
 		return err
