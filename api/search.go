@@ -37,7 +37,11 @@ func (a *API) search(r *http.Request, _ caller) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := Found{Hits: []Hit{}, Indexed: found.Indexed, Durable: found.Durable, More: found.More}
+	out := Found{Hits: []Hit{}, Indexed: found.Indexed, Durable: found.Durable, More: found.More, NoPerson: found.NoPerson}
+	if found.NoDataset { // a published one nobody asked for is named by the rules
+		_, _, err := a.Register.State().Dataset(q.Dataset)
+		out.NoDataset = err != nil
+	}
 	for _, h := range found.Hits {
 		if h.Seq >= a.Log.Durable() {
 			return nil, fault.New(fault.Stopping, "the index names entry %d, which the log does not have", h.Seq).WithHint("trefoil index rebuild")
@@ -95,6 +99,10 @@ type Found struct {
 	Indexed uint64 `json:"indexed"` // entries that were searched: those before this
 	Durable uint64 `json:"durable"` // entries of the log
 	More    bool   `json:"more"`    // older ones fit, too
+
+	// When nothing was found: no entry at all names that person, or that dataset.
+	NoPerson  bool `json:"no_person,omitempty"`
+	NoDataset bool `json:"no_dataset,omitempty"`
 }
 
 // Hit is an entry found: its leaf, and of its parts 'actor' and 'decision'.

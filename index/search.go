@@ -41,6 +41,9 @@ type Answer struct {
 	Indexed uint64 // entries that were searched: those before this
 	Durable uint64 // entries of the log when it was asked
 	More    bool   // older ones fit, too
+	// Of a query that found nothing: no entry at all, however old, has that
+	// login, or that dataset.
+	NoPerson, NoDataset bool
 }
 
 const (
@@ -120,7 +123,17 @@ func search(ctx context.Context, read *sql.DB, key [32]byte, q Query) (a Answer,
 	a.More = len(s.hits) > q.Limit
 	a.Hits = s.hits[:min(len(s.hits), q.Limit)]
 	slices.Reverse(a.Hits)
+	if err == nil && len(a.Hits) == 0 {
+		err = s.never(&a)
+	}
 	return a, err
+}
+
+// never tells a name that was mistyped from one of which there is nothing to say.
+func (s *searcher) never(a *Answer) error {
+	return s.tx.QueryRowContext(s.ctx, `SELECT
+		?1 <> '' AND NOT EXISTS (SELECT 1 FROM entry WHERE login = ?1) AND NOT EXISTS (SELECT 1 FROM request WHERE login = ?1),
+		?2 <> '' AND NOT EXISTS (SELECT 1 FROM request WHERE dataset = ?2)`, s.q.Person, s.q.Dataset).Scan(&a.NoPerson, &a.NoDataset)
 }
 
 // since finds the first entry that is not too old: times never go back.

@@ -78,6 +78,12 @@ func (c *searchCmd) print(e *env, out api.Found) error {
 	if len(out.Hits) == 0 {
 		fmt.Fprintf(e.stderr, "nothing found in %d entries\n", out.Indexed)
 	}
+	if out.NoPerson {
+		fmt.Fprintf(e.stderr, "no entry names a person %s\n", c.Person)
+	}
+	if out.NoDataset {
+		fmt.Fprintf(e.stderr, "no entry names a dataset %s\n", c.Dataset)
+	}
 	if out.More {
 		fmt.Fprintf(e.stderr, "there are older ones: --before %d shows them\n", first)
 	}
