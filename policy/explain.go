@@ -23,7 +23,7 @@ type Refusal struct {
 	Rule   string  // id of the first forbid; of the nearest permit when none fits; or empty
 	Why    string  // its sentence
 	Unlock *Unlock // what would permit the very access asked for; nil: nothing known here
-	Best   *Option // the most revealing lens and scope that is permitted; nil: none
+	Best   *Option // the lens and scope to ask for instead, if possible without approvals and no wider; nil: none
 }
 
 // Fault is the refusal as an error for a client.

@@ -84,6 +84,12 @@ func (r *Rules) needs(in Input) (Unlock, bool) {
 	return Unlock{}, false
 }
 
+// anew is the input as another request would begin: without these approvals.
+func (in Input) anew() Input {
+	in.Approvals, in.OpenedAt = []Approval{}, in.Now
+	return in.Counted()
+}
+
 // as is the input for another lens and scope, all else equal. A case asked in
 // place of bulk is tried with one person.
 func (in Input) as(lens, scope string) Input {
@@ -97,52 +103,80 @@ func (in Input) as(lens, scope string) Input {
 	return in
 }
 
-// best is the most revealing permitted option: what is permitted now before
-// what needs a step, then by lens, then bulk before case.
-func (r *Rules) best(in Input, available []string) *Option {
-	var later *Option
+// options are the other lenses and scopes that are or could be permitted to who
+// asks for them, the most revealing first.
+func (r *Rules) options(in Input, available []string) (os []Option) {
 	for _, lens := range Lenses() {
 		for _, scope := range Scopes() {
 			if !slices.Contains(available, lens) || lens == in.Lens && scope == in.Scope {
 				continue
 			}
-			u, ok := r.needs(in.as(lens, scope))
-			if ok && u == (Unlock{}) {
-				return &Option{Lens: lens, Scope: scope}
-			}
-			if ok && later == nil {
-				later = &Option{Lens: lens, Scope: scope, Needs: u}
+			if u, ok := r.needs(in.anew().as(lens, scope)); ok {
+				os = append(os, Option{Lens: lens, Scope: scope, Needs: u})
 			}
 		}
 	}
-	return later
+	return os
 }
 
-// propose adds what would unlock the access and what is permitted instead.
+// detour is how far an option is from what one who was refused lens should do
+// next: first what waits for nobody, then no wider a lens, then what is
+// permitted as it stands.
+func (o Option) detour(lens string) (n int) {
+	if o.Needs.Approvals > 0 {
+		n += 4
+	}
+	if slices.Index(Lenses(), o.Lens) < slices.Index(Lenses(), lens) {
+		n += 2
+	}
+	if o.Needs.Case {
+		n++
+	}
+	return n
+}
+
+// propose adds what would unlock the access and what is permitted instead. Its
+// hint is permitted when it is run, unless it says that an approval is needed.
 func (r *Rules) propose(f *Refusal, in Input, available []string) {
 	if slices.Contains(available, in.Lens) {
-		if u, ok := r.needs(in); ok {
+		u, ok := r.needs(in)
+		if ok && u.Case { // a request does not change: it takes another
+			u, ok = r.needs(in.anew())
+		}
+		if ok {
 			f.Unlock = &u
 			f.Detail = append(f.Detail, "it would be permitted with "+u.words(in))
 		}
 	}
-	f.Best = r.best(in, available)
+	if os := r.options(in, available); len(os) > 0 {
+		best := slices.MinFunc(os, func(a, b Option) int { return a.detour(in.Lens) - b.detour(in.Lens) })
+		f.Best = &best
+		f.Detail = append(f.Detail, best.words(in))
+		if os[0] != best {
+			f.Detail = append(f.Detail, os[0].words(in))
+		}
+	}
 	switch {
 	case f.Best == nil && f.Unlock == nil:
 		f.Detail = append(f.Detail, "no other lens or scope is permitted to "+in.Principal.Login+" for purpose "+in.Purpose)
-	case f.Best != nil && f.Best.Needs == (Unlock{}):
-		f.Detail = append(f.Detail, fmt.Sprintf("permitted now: %s in scope %s", f.Best.Lens, f.Best.Scope))
-		f.Hint = command(in, f.Best.Lens, f.Best.Scope)
-	case f.Best != nil:
-		f.Detail = append(f.Detail, fmt.Sprintf("%s in scope %s would be permitted with %s", f.Best.Lens, f.Best.Scope, f.Best.Needs.words(in)))
-		f.Hint = command(in, f.Best.Lens, f.Best.Scope)
+	case f.Unlock != nil && f.Unlock.Approvals == 0:
+		f.Hint = Option{in.Lens, in.Scope, *f.Unlock}.command(in)
+	case f.Best != nil && f.Best.Needs.Approvals == 0:
+		f.Hint = f.Best.command(in)
+	case f.Unlock != nil && !f.Unlock.Case:
+		f.Hint = "the approver runs: trefoil access approve REQUEST"
+	case f.Unlock != nil:
+		f.Hint = Option{in.Lens, in.Scope, *f.Unlock}.command(in)
+	default:
+		f.Hint = f.Best.command(in)
 	}
-	if f.Unlock != nil && (f.Best == nil || f.Best.Needs != (Unlock{})) {
-		f.Hint = command(in, in.Lens, in.Scope)
-		if !f.Unlock.Case {
-			f.Hint = "the approver runs: trefoil access approve REQUEST"
-		}
+}
+
+func (o Option) words(in Input) string {
+	if o.Needs == (Unlock{}) {
+		return fmt.Sprintf("permitted now: %s in scope %s", o.Lens, o.Scope)
 	}
+	return fmt.Sprintf("%s in scope %s would be permitted with %s", o.Lens, o.Scope, o.Needs.words(in))
 }
 
 func (u Unlock) words(in Input) string {
@@ -164,12 +198,18 @@ func (u Unlock) words(in Input) string {
 	return strings.Join(parts, " and ")
 }
 
-// command is how to ask for a lens and scope. Capitals stand for what only the
+// command is how to ask for the option. Capitals stand for what only the
 // requester knows.
-func command(in Input, lens, scope string) string {
-	s := fmt.Sprintf("trefoil access request %s --lens %s --scope %s --purpose %s", in.Resource.Dataset, lens, scope, in.Purpose)
-	if scope == "case" {
-		s += " --case CASE --subject KEY"
+func (o Option) command(in Input) string {
+	s := fmt.Sprintf("trefoil access request %s --lens %s --scope %s --purpose %s", in.Resource.Dataset, o.Lens, o.Scope, in.Purpose)
+	if in.HasCase || o.Needs.Case {
+		s += " --case CASE"
+	}
+	if o.Scope == "case" {
+		s += " --subject KEY"
+	}
+	if o.Needs.Approvals > 0 {
+		s = "ask anew, for an approver to agree to: " + s
 	}
 	return s
 }
