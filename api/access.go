@@ -2,8 +2,10 @@ package api
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/trefoil-dev/trefoil/access"
 	"github.com/trefoil-dev/trefoil/internal/fault"
@@ -113,11 +115,42 @@ func (a *API) showRequest(r *http.Request, c caller) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	req, ok := a.Register.State().Requests[seq]
+	s := a.Register.State()
+	req, ok := s.Requests[seq]
 	if !ok || !c.maySee(&req, a.Clock().UnixMicro()) {
 		return nil, fault.New(fault.NotFound, "there is no open request %s, and none of yours", r.PathValue("id")).WithHint("trefoil access list")
 	}
-	return a.asked(req), nil
+	out := a.asked(req)
+	if c.mayOpen(s, &req) {
+		out.Sealed, err = a.sealed(r.Context(), seq)
+	}
+	return out, err
+}
+
+// mayOpen says which callers who see a request are also shown what is sealed in
+// it: its maker, and people outside their hierarchy, whose approval counts.
+func (c caller) mayOpen(s *access.State, r *access.Request) bool {
+	return c.uid != nil || r.Login == c.login || s.Rules != nil && !s.Rules.Facts.Directory.InHierarchy(r.Login, c.login)
+}
+
+func (a *API) sealed(ctx context.Context, seq uint64) (*Sealed, error) {
+	if err := a.Log.Wait(ctx, seq); err != nil {
+		return nil, err
+	}
+	e, err := a.Log.Read(seq)
+	if err != nil {
+		return nil, err
+	}
+	out := &Sealed{Keys: []string{}}
+	for _, p := range e.Parts {
+		switch {
+		case p.Name == record.PartReason:
+			out.Reason = string(p.Data)
+		case strings.HasPrefix(p.Name, record.PartSubject):
+			out.Keys = append(out.Keys, string(p.Data))
+		}
+	}
+	return out, nil
 }
 
 // grants gives an operator all of them and a person their own.

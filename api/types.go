@@ -98,9 +98,16 @@ type Request struct {
 	Time      int64    `json:"time"`
 	Lapses    int64    `json:"lapses,omitempty"` // from when on it cannot be granted; missing: never
 	Digest    string   `json:"digest"`
-	Approvals []string `json:"approvals"` // logins
-	State     string   `json:"state"`     // open, granted, denied, lapsed
-	Grant     string   `json:"grant"`     // id, or empty
+	Approvals []string `json:"approvals"`        // logins
+	State     string   `json:"state"`            // open, granted, denied, lapsed
+	Grant     string   `json:"grant"`            // id, or empty
+	Sealed    *Sealed  `json:"sealed,omitempty"` // of one request alone, for those who may see it
+}
+
+// Sealed is what of a request nobody but its maker, approvers and the operator sees.
+type Sealed struct {
+	Reason string   `json:"reason"`
+	Keys   []string `json:"keys"` // of the people; those erased are missing
 }
 
 // Grant is one grant as it stands.

@@ -30,7 +30,7 @@ type requestCmd struct {
 	Service    string   `placeholder:"NAME" help:"For this program of yours instead of yourself."`
 	Site       []string `placeholder:"SITE" help:"Only these sites [all of the dataset]."`
 	For        span     `default:"8h" help:"How long, such as 30m, 8h or 1d."`
-	Reason     string   `placeholder:"TEXT" help:"Why, in your words; sealed, for those who review."`
+	Reason     string   `placeholder:"TEXT" help:"Why, in your words; sealed, for those who may approve and those who review."`
 	person     `embed:""`
 	connection `embed:""`
 }

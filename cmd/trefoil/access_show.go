@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -121,9 +122,23 @@ func (c *showCmd) request(e *env, cl *client) error {
 	if err := cl.call(e.ctx, "/v1/requests/"+c.ID, nil, &r); err != nil {
 		return err
 	}
-	return fields(e, "request", r.ID, "state", r.State, "of", r.Login, "dataset", r.Dataset, "sites", sitesOf(r.Sites), "lens", r.Lens+"/"+r.Scope,
-		"purpose", r.Purpose, "case", dash(r.Case), "people", people(r), "for", length(r.Seconds), "asked", stamp(r.Time), "lapses", lapses(r),
-		"approved by", dash(strings.Join(r.Approvals, ", ")), "grant", dash(r.Grant))
+	return fields(e, slices.Concat([]string{"request", r.ID, "state", r.State, "of", r.Login, "dataset", r.Dataset, "sites", sitesOf(r.Sites), "lens", r.Lens + "/" + r.Scope,
+		"purpose", r.Purpose, "case", dash(r.Case), "people", people(r)}, opened(r.Sealed), []string{"for", length(r.Seconds), "asked", stamp(r.Time), "lapses", lapses(r),
+		"approved by", dash(strings.Join(r.Approvals, ", ")), "grant", dash(r.Grant)})...)
+}
+
+// opened is what was sealed, each in one line, for those who are shown it.
+func opened(s *api.Sealed) []string {
+	if s == nil {
+		return nil
+	}
+	keys := make([]string, len(s.Keys))
+	for i, key := range s.Keys {
+		if keys[i] = plain(key); strings.ContainsAny(key, ", ") {
+			keys[i] = strconv.Quote(key)
+		}
+	}
+	return []string{"keys", dash(strings.Join(keys, ", ")), "reason", dash(plain(s.Reason))}
 }
 
 func (c *showCmd) grant(e *env, cl *client) error {
