@@ -3,7 +3,9 @@ package gate
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -132,10 +134,37 @@ func (g *Gate) EndAll(reason string, why *fault.Error) {
 	}
 }
 
-// Run does what has to be done again and again, until ctx ends: patrol the
-// stores of open sessions, and each minute sweep leftovers and record what
-// strangers did.
+// redecide ends the sessions that time itself has made inadmissible, by the rules
+// that are in force: a limit in a rule, a decision on adequacy that has run out.
+func (g *Gate) redecide() {
+	state, now := g.register.State(), g.now()
+	g.mu.Lock()
+	sessions := slices.Collect(maps.Values(g.sessions))
+	g.mu.Unlock()
+	for _, s := range sessions {
+		if err := state.Still(s.attempt, now); err != nil {
+			s.end("rules", err)
+		}
+	}
+}
+
+// Run does what has to be done again and again, until ctx ends: decide open
+// sessions again and patrol their stores, and each minute sweep leftovers and
+// record what strangers did.
 func (g *Gate) Run(ctx context.Context) {
+	var deciding sync.WaitGroup
+	defer deciding.Wait()
+	deciding.Go(func() { // beside the patrol, which waits for stores
+		for again := time.NewTicker(fenceAge); ; {
+			select {
+			case <-again.C:
+				g.redecide()
+			case <-ctx.Done():
+				again.Stop()
+				return
+			}
+		}
+	})
 	minute, often := time.NewTicker(time.Minute), time.NewTicker(fenceAge)
 	defer minute.Stop()
 	defer often.Stop()
