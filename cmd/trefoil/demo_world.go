@@ -25,19 +25,20 @@ type world struct {
 	env      *env
 	dir      string
 	scale    float64
-	port     int
-	self     string // our own binary
-	bin      string // PostgreSQL's
+	port     int           // where the next gate begins to look for a free one
+	free     func(int) int // freePort
+	self     string        // our own binary
+	bin      string        // PostgreSQL's
 	eu, us   *zone
 	settings map[string]string // of the stores
-	exited   chan error        // of the first instance that ended
+	exited   chan error        // of an instance that ended after it had served
 	relays   []net.Listener
 }
 
 // newWorld plans it. Stores that are removed at the end need not survive a power
 // failure; the logs are written as durably as ever.
 func newWorld(e *env, dir string, kept bool, scale float64, port int) *world {
-	w := &world{env: e, dir: dir, scale: scale, port: port, exited: make(chan error, 2)}
+	w := &world{env: e, dir: dir, scale: scale, port: port, free: freePort, exited: make(chan error, 2)}
 	if !kept {
 		w.settings = map[string]string{"fsync": "off"}
 	}
@@ -75,6 +76,11 @@ func (w *world) start(ctx context.Context) (err error) {
 	w.env.printf("starting a gate for each zone; publishing its rules; enrolling its people\n")
 	if err := w.makeKeys(ctx); err != nil {
 		return err
+	}
+	for _, z := range w.zones() { // one after the other, so that each finds its ports
+		if err := z.startServe(ctx); err != nil {
+			return err
+		}
 	}
 	if err := each(w.zones(), func(z *zone) error { return z.open(ctx) }); err != nil {
 		return err

@@ -24,6 +24,7 @@ type zone struct {
 	sites  []string
 	staff  []string
 	port   int                  // of the gate
+	api    int                  // of the HTTP API
 	stores []*pgcluster.Cluster // by site
 	serve  *exec.Cmd
 	ended  chan struct{} // closed when serve has ended
@@ -63,15 +64,12 @@ func (z *zone) init(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	z.port = freePort(z.world.port)
-	api := freePort(z.port + 1)
-	z.world.port = api + 1 // where the next zone begins to look
+	z.port, z.api = 6432, 6433 // as init writes them
 	stores := "stores:\n"
 	for i, site := range z.sites {
 		stores += fmt.Sprintf("  %s:\n    connect: \"host=127.0.0.1 port=%d dbname=clips user=trefoil_gate sslmode=disable\"\n    password_file: keys/%s.password\n", site, z.stores[i].Port, site)
 	}
-	set := strings.NewReplacer("127.0.0.1:6432", "127.0.0.1:"+strconv.Itoa(z.port), "127.0.0.1:6433", "127.0.0.1:"+strconv.Itoa(api), "stores: {}", stores+"#")
-	if err := os.WriteFile(z.config(), []byte(set.Replace(string(text))), 0o644); err != nil {
+	if err := os.WriteFile(z.config(), []byte(strings.Replace(string(text), "stores: {}", stores+"#", 1)), 0o644); err != nil {
 		return err
 	}
 	return example.Write(filepath.Join(z.instance(), "rules"), z.name)
@@ -89,11 +87,8 @@ func (z *zone) fill(ctx context.Context) error {
 	})
 }
 
-// open starts the gate, puts the rules in force and enrols the people.
+// open puts the rules in force and enrols the people.
 func (z *zone) open(ctx context.Context) error {
-	if err := z.startServe(ctx); err != nil {
-		return err
-	}
 	if err := z.quiet(ctx, nil, "publish"); err != nil {
 		return err
 	}
@@ -105,8 +100,36 @@ func (z *zone) open(ctx context.Context) error {
 	return nil
 }
 
-// startServe runs the instance as a process of its own.
-func (z *zone) startServe(ctx context.Context) error {
+// startServe runs the instance. Its ports were free a moment ago; when somebody
+// else was faster, such as another demo, it takes others.
+func (z *zone) startServe(ctx context.Context) (err error) {
+	for range 3 {
+		if err = z.choosePorts(); err != nil {
+			return err
+		}
+		if err = z.tryServe(ctx); err == nil || !strings.Contains(err.Error(), "address already in use") {
+			return err
+		}
+	}
+	return err
+}
+
+// choosePorts writes ports that are free now into the configuration.
+func (z *zone) choosePorts() error {
+	text, err := os.ReadFile(z.config())
+	if err != nil {
+		return err
+	}
+	at := func(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
+	port := z.free(z.world.port)
+	api := z.free(port + 1)
+	set := strings.NewReplacer(at(z.port), at(port), at(z.api), at(api))
+	z.port, z.api, z.world.port = port, api, api+1
+	return os.WriteFile(z.config(), []byte(set.Replace(string(text))), 0o644)
+}
+
+// tryServe runs the instance as a process of its own until it answers.
+func (z *zone) tryServe(ctx context.Context) error {
 	log, err := os.Create(z.serveLog())
 	if err != nil {
 		return err
@@ -118,11 +141,12 @@ func (z *zone) startServe(ctx context.Context) error {
 	if err := z.serve.Start(); err != nil {
 		return err
 	}
-	z.ended = make(chan struct{})
+	ended := make(chan struct{})
+	z.ended = ended
+	var how error
 	go func() {
-		err := z.serve.Wait()
-		z.exited <- fmt.Errorf("trefoil serve of zone %s ended: %v", z.name, err)
-		close(z.ended)
+		how = z.serve.Wait()
+		close(ended)
 	}()
 	cl, err := (&connection{Config: z.config()}).open(nil)
 	if err != nil {
@@ -131,11 +155,15 @@ func (z *zone) startServe(ctx context.Context) error {
 	for deadline := time.Now().Add(20 * time.Second); ; {
 		_, err := cl.status(ctx)
 		if err == nil {
+			go func() {
+				<-ended
+				z.exited <- fmt.Errorf("trefoil serve of zone %s ended: %v", z.name, how)
+			}()
 			return nil
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
-		case <-z.ended:
+		case <-ended:
 			said, _ := os.ReadFile(z.serveLog())
 			return fmt.Errorf("trefoil serve did not start: %s", said)
 		}
