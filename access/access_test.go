@@ -98,7 +98,7 @@ func newOffice(t *testing.T) *office {
 	o := &office{t: t, log: log, keys: map[string]ssh.Signer{}}
 	o.Register = access.NewRegister(log, log.clock, access.State{}, []string{"masked"}, func(*access.State) { log.noise() })
 	ctx := context.Background()
-	if _, _, err := o.Publish(ctx, record.Actor{}, examples(t)); err != nil {
+	if _, _, err := o.Publish(ctx, record.Actor{}, examples(t), ""); err != nil {
 		t.Fatal(err)
 	}
 	for _, login := range []string{"jonas", "viktor", "diana", "astrid"} {
@@ -402,7 +402,7 @@ func TestALensThatTheDatasetDoesNotHave(t *testing.T) {
 			sources[i].Text = strings.Replace(sources[i].Text, "  clips:\n", "  clips:\n    lenses: [pseudonymous]\n", 1)
 		}
 	}
-	if _, _, err := o.Publish(context.Background(), record.Actor{}, sources); err != nil {
+	if _, _, err := o.Publish(context.Background(), record.Actor{}, sources, ""); err != nil {
 		t.Fatal(err)
 	}
 	doc := o.wish("jonas", "support")
@@ -429,7 +429,7 @@ func TestADutyThatNobodyCanFulfilDenies(t *testing.T) {
 			sources[i].Text += "\n@id(\"watched\")\n@why(\"Rows leave only after the overseer has decided the same.\")\n@duty(\"release:audited\")\npermit (principal, action, resource);\n"
 		}
 	}
-	if _, _, err := o.Publish(context.Background(), record.Actor{}, sources); err != nil {
+	if _, _, err := o.Publish(context.Background(), record.Actor{}, sources, ""); err != nil {
 		t.Fatal(err)
 	}
 	doc := o.wish("jonas", "support")
@@ -478,7 +478,7 @@ func (o *office) publish(kind, old, new string) {
 			sources[i].Text = changed
 		}
 	}
-	if _, _, err := o.Publish(context.Background(), record.Actor{}, sources); err != nil {
+	if _, _, err := o.Publish(context.Background(), record.Actor{}, sources, ""); err != nil {
 		o.t.Fatal(err)
 	}
 }

@@ -40,19 +40,19 @@ func TestCountryDatabase(t *testing.T) {
 	ctx := context.Background()
 	ours, other := openDatabase(t, map[string]string{"198.51.100.0/24": "IE", "203.0.113.0/24": "XB"}), openDatabase(t, map[string]string{"198.51.100.0/24": "XB"})
 	sources := append(examples(t), access.Database("geo.mmdb", ours))
-	if _, _, err := o.Publish(ctx, record.Actor{}, sources); kindOf(err) != fault.BadInput || !strings.Contains(err.Error(), "names none") {
+	if _, _, err := o.Publish(ctx, record.Actor{}, sources, ""); kindOf(err) != fault.BadInput || !strings.Contains(err.Error(), "names none") {
 		t.Errorf("without a database: %v", err)
 	}
 	have := other
 	if err := o.UseDatabase(func() (*identity.Database, error) { return have, nil }); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := o.Publish(ctx, record.Actor{}, sources); kindOf(err) != fault.BadInput || !strings.Contains(err.Error(), other.Digest()) {
+	if _, _, err := o.Publish(ctx, record.Actor{}, sources, ""); kindOf(err) != fault.BadInput || !strings.Contains(err.Error(), other.Digest()) {
 		t.Errorf("with another: %v", err)
 	}
 	have = ours
 	before := o.State().Rules.Digest
-	if _, _, err := o.Publish(ctx, record.Actor{}, sources); err != nil {
+	if _, _, err := o.Publish(ctx, record.Actor{}, sources, ""); err != nil {
 		t.Fatal(err)
 	}
 	if o.State().Rules.Digest == before {

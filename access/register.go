@@ -144,18 +144,28 @@ func addSigned(d *record.Draft, s Signed) {
 }
 
 // Publish puts a set of rules in force. They take effect at once and say so,
-// because there is no overseer yet to countersign them.
-func (r *Register) Publish(ctx context.Context, actor record.Actor, sources []record.Source) (record.Ref, *Rules, error) {
+// because there is no overseer yet to countersign them. after is the digest of the
+// rules that the publisher saw in force, "none" before the first, or empty for
+// whichever are: when others are by now, nothing is published and the error is a
+// fault.Conflict.
+func (r *Register) Publish(ctx context.Context, actor record.Actor, sources []record.Source, after string) (record.Ref, *Rules, error) {
 	rules, err := LoadRules(sources)
 	if err != nil {
 		return record.Ref{}, nil, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	now, inForce := r.state.Load().Rules, "none"
+	if now != nil {
+		inForce = now.Digest.String()
+	}
+	if after != "" && after != inForce {
+		return record.Ref{}, nil, fault.New(fault.Conflict, "other rules are in force by now: %s", inForce).WithHint("trefoil publish, to see the differences to those")
+	}
 	if err := rules.Check(r.state.Load().Zone); err != nil {
 		return record.Ref{}, nil, err
 	}
-	if now := r.state.Load().Rules; now != nil && now.Digest == rules.Digest {
+	if now != nil && now.Digest == rules.Digest {
 		return record.Ref{}, nil, fault.New(fault.Conflict, "these very rules are in force already")
 	}
 	if err := r.database(rules); err != nil {

@@ -25,7 +25,7 @@ func TestRulesMustFitTogether(t *testing.T) {
 			}
 		}
 		r := access.NewRegister(&memory{}, time.Now, access.State{Zone: c.zone}, []string{"masked"}, func(*access.State) {})
-		_, _, err := r.Publish(context.Background(), record.Actor{}, sources)
+		_, _, err := r.Publish(context.Background(), record.Actor{}, sources, "")
 		if c.want == "" && err != nil || c.want != "" && (err == nil || err.Error() != c.want) {
 			t.Errorf("zone %s, %q: %v", c.zone, c.new, err)
 		}

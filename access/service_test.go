@@ -19,7 +19,7 @@ func (o *office) services(text string) {
 			sources[i].Text += text
 		}
 	}
-	if _, _, err := o.Publish(context.Background(), record.Actor{}, sources); err != nil {
+	if _, _, err := o.Publish(context.Background(), record.Actor{}, sources, ""); err != nil {
 		o.t.Fatal(err)
 	}
 }

@@ -33,14 +33,7 @@ func (a *API) publish(r *http.Request, c caller) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	inForce := "none"
-	if rules := a.Register.State().Rules; rules != nil {
-		inForce = rules.Digest.String()
-	}
-	if b.After != "" && b.After != inForce {
-		return nil, fault.New(fault.Conflict, "other rules are in force by now: %s", inForce).WithHint("trefoil publish, to see the differences to those")
-	}
-	ref, rules, err := a.Register.Publish(r.Context(), c.actor(), b.Sources)
+	ref, rules, err := a.Register.Publish(r.Context(), c.actor(), b.Sources, b.After)
 	if err != nil {
 		var f *fault.Error
 		if errors.As(err, &f) {

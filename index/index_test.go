@@ -114,7 +114,7 @@ func (z *zone) rules() {
 		}
 		sources = append(sources, record.Source{Kind: kind, Name: name, Text: string(text)})
 	}
-	_, _, err := z.reg.Publish(context.Background(), record.Actor{}, sources)
+	_, _, err := z.reg.Publish(context.Background(), record.Actor{}, sources, "")
 	z.check(err)
 	for _, login := range []string{"jonas", "mei", "viktor", "diana", "astrid", "sean"} {
 		_, private, _ := ed25519.GenerateKey(rand.Reader)

@@ -169,7 +169,7 @@ func (w *World) Publish(change map[string]func(text string) string) {
 			sources[i].Text = f(s.Text)
 		}
 	}
-	_, _, err = w.App.Register().Publish(context.Background(), operator(), sources)
+	_, _, err = w.App.Register().Publish(context.Background(), operator(), sources, "")
 	w.check(err)
 }
 
