@@ -78,7 +78,7 @@ func TestBytesStayTheSame(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const want = "708f7a10ea97e23bd1a6ae55e8e40a0fe51bfedcf116983ff972ede748daefaf"
+	const want = "1875afbc7edd0bbefcb99315190bd2ea8222467119d9d64b7ad851032220dc22"
 	if got := hex.EncodeToString(h.Sum(nil)); got != want {
 		t.Errorf("digest %s, want %s", got, want)
 	}

@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// table says how many rows a user has in a table and how to write them. Row ids
-// are made from the user's id, so that they are unique across stores.
+// table says how many rows a user has in a table and how to write them.
 type table struct {
 	name string
 	rows func(sh shape) int
@@ -27,11 +26,6 @@ var tables = []table{
 	{"messages", func(sh shape) int { return int(sh.messages) }, putMessages},
 	{"orders", func(sh shape) int { return int(sh.orders) }, putOrders},
 }
-
-// perUser bounds a user's rows in one table: row id = user id × perUser + position.
-const perUser = 32
-
-func rowID(id int64, k int) int64 { return id*perUser + int64(k) }
 
 func putUser(w *writer, _ *store, u *user, _ shape) {
 	w.r.seed(u.id, streamUser^0x100) // beside what newUser drew
@@ -62,7 +56,7 @@ func putDevices(w *writer, _ *store, u *user, sh shape) {
 	w.r.seed(u.id, streamDevices)
 	for k := range int(sh.devices) {
 		m := pick(&w.r, models[:])
-		w.int(rowID(u.id, k))
+		w.int(rowID(streamDevices, u.id, k))
 		w.int(u.id)
 		w.text(m.platform)
 		w.text(m.name)
@@ -81,9 +75,9 @@ func putSignins(w *writer, _ *store, u *user, sh shape) {
 	w.r.seed(u.id, streamSignins)
 	span := int64(90*day) / int64(max(1, sh.signins))
 	for k := range int(sh.signins) {
-		w.int(rowID(u.id, k))
+		w.int(rowID(streamSignins, u.id, k))
 		w.int(u.id)
-		w.int(rowID(u.id, w.r.n(int(sh.devices))))
+		w.int(rowID(streamDevices, u.id, w.r.n(int(sh.devices))))
 		start := max(u.created, asOf-90*day+int64(k)*span)
 		w.time(w.r.between(start, min(start+span, asOf)-1))
 		w.addr(u.address(&w.r))
@@ -96,7 +90,7 @@ func putSignins(w *writer, _ *store, u *user, sh shape) {
 func putVideos(w *writer, _ *store, u *user, sh shape) {
 	w.r.seed(u.id, streamVideos)
 	for k := range int(sh.videos) {
-		w.int(rowID(u.id, k))
+		w.int(rowID(streamVideos, u.id, k))
 		w.int(u.id)
 		w.phrase(u, pick(&w.r, titles[:]))
 		if w.r.n(3) == 0 {
@@ -114,7 +108,7 @@ func putVideos(w *writer, _ *store, u *user, sh shape) {
 func putViews(w *writer, s *store, u *user, sh shape) {
 	w.r.seed(u.id, streamViews)
 	for k := range int(sh.views) {
-		w.int(rowID(u.id, k))
+		w.int(rowID(streamViews, u.id, k))
 		w.int(u.id)
 		w.int(pick(&w.r, s.videos))
 		w.time(w.r.between(max(u.created, asOf-60*day), asOf-1))
@@ -132,7 +126,7 @@ func putMessages(w *writer, s *store, u *user, sh shape) {
 		if to >= u.id {
 			to = s.ids[i+1]
 		}
-		w.int(rowID(u.id, k))
+		w.int(rowID(streamMessages, u.id, k))
 		w.int(u.id)
 		w.int(to)
 		w.time(w.r.between(max(u.created, asOf-365*day), asOf-1))
@@ -144,7 +138,7 @@ func putMessages(w *writer, s *store, u *user, sh shape) {
 func putOrders(w *writer, _ *store, u *user, sh shape) {
 	w.r.seed(u.id, streamOrders)
 	for k := range int(sh.orders) {
-		w.int(rowID(u.id, k))
+		w.int(rowID(streamOrders, u.id, k))
 		w.int(u.id)
 		w.time(w.r.between(max(u.created, asOf-730*day), asOf-1))
 		w.int(w.r.between(299, 25_000))

@@ -58,7 +58,7 @@ func newStore(o Options) (*store, error) {
 		s.ids = append(s.ids, id)
 		s.shapes = append(s.shapes, sh)
 		for k := range int(sh.videos) {
-			s.videos = append(s.videos, rowID(id, k))
+			s.videos = append(s.videos, rowID(streamVideos, id, k))
 		}
 	}
 	return s, nil
