@@ -45,13 +45,13 @@ func (c *listCmd) Run(e *env) error {
 	for _, r := range requests {
 		asked[r.ID] = r
 		if (c.All || r.State == "open") && (!c.Mine || r.Login == c.Login) {
-			rows = append(rows, []string{r.ID, r.State, r.Login, r.Dataset, r.Lens + "/" + r.Scope, r.Purpose, dash(r.Case), people(r), lapses(r)})
+			rows = append(rows, []string{r.ID, r.State, holder(r.Login, r.Service), r.Dataset, r.Lens + "/" + r.Scope, r.Purpose, dash(r.Case), people(r), lapses(r)})
 		}
 	}
 	for _, g := range grants {
 		if (c.All || g.State == "in-force") && (!c.Mine || g.Login == c.Login) {
 			r := asked[g.Request]
-			rows = append(rows, []string{g.ID, g.State, g.Login, g.Dataset, g.Lens + "/" + g.Scope, g.Purpose, dash(r.Case), people(r), stamp(g.Until)})
+			rows = append(rows, []string{g.ID, g.State, holder(g.Login, g.Service), g.Dataset, g.Lens + "/" + g.Scope, g.Purpose, dash(r.Case), people(r), stamp(g.Until)})
 		}
 	}
 	if len(rows) == 0 {
@@ -63,6 +63,14 @@ func (c *listCmd) Run(e *env) error {
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	return w.Flush()
+}
+
+// holder is whose a request or grant is, in a column: a service has its owner behind it.
+func holder(login, service string) string {
+	if service == "" {
+		return login
+	}
+	return service + " (" + login + ")"
 }
 
 // lapses is until when a request can be granted.
@@ -122,7 +130,7 @@ func (c *showCmd) request(e *env, cl *client) error {
 	if err := cl.call(e.ctx, "/v1/requests/"+c.ID, nil, &r); err != nil {
 		return err
 	}
-	return fields(e, slices.Concat([]string{"request", r.ID, "state", r.State, "of", r.Login, "dataset", r.Dataset, "sites", sitesOf(r.Sites), "lens", r.Lens + "/" + r.Scope,
+	return fields(e, slices.Concat([]string{"request", r.ID, "state", r.State, "of", answering(r.Login, r.Service), "dataset", r.Dataset, "sites", sitesOf(r.Sites), "lens", r.Lens + "/" + r.Scope,
 		"purpose", r.Purpose, "case", dash(r.Case), "people", people(r)}, opened(r.Sealed), []string{"for", length(r.Seconds), "asked", stamp(r.Time), "lapses", lapses(r),
 		"approved by", dash(strings.Join(r.Approvals, ", ")), "grant", dash(r.Grant)})...)
 }
@@ -146,12 +154,16 @@ func (c *showCmd) grant(e *env, cl *client) error {
 	if err := cl.call(e.ctx, "/v1/grants/"+c.ID, nil, &g); err != nil {
 		return err
 	}
-	of := g.Login
-	if g.Service != "" {
-		of = fmt.Sprintf("%s, for which %s answers", g.Service, g.Login)
-	}
-	return fields(e, "grant", g.ID, "state", g.State, "of", of, "request", g.Request, "dataset", g.Dataset, "sites", sitesOf(g.Sites), "lens", g.Lens+"/"+g.Scope,
+	return fields(e, "grant", g.ID, "state", g.State, "of", answering(g.Login, g.Service), "request", g.Request, "dataset", g.Dataset, "sites", sitesOf(g.Sites), "lens", g.Lens+"/"+g.Scope,
 		"purpose", g.Purpose, "from", stamp(g.From), "until", stamp(g.Until), "databases", dash(strings.Join(g.Database, ", ")))
+}
+
+// answering is whose a request or grant is: a person's, or a service's by a person.
+func answering(login, service string) string {
+	if service == "" {
+		return login
+	}
+	return fmt.Sprintf("%s, for which %s answers", service, login)
 }
 
 func (c *showCmd) secret(e *env, cl *client, seq uint64) error {

@@ -37,7 +37,7 @@ func (c *showLogCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	e.printf("hash %s\n\n%s\n", entry.Hash, line(leaf, entry.Parts, (&whose{ctx: e.ctx, client: cl, by: map[uint64]string{}}).of(leaf, entry.Parts)))
+	e.printf("hash %s\n\n%s\n", entry.Hash, line(leaf, entry.Parts, newWhose(e.ctx, cl).of(leaf, entry.Parts)))
 	for _, p := range entry.Parts {
 		if leaf.Kind == record.KindStatements && p.Name == record.PartStatement {
 			e.printf("\n[%s]\n", p.Name)

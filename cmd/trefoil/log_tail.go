@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -29,7 +30,7 @@ func (c *tailCmd) Run(e *env) error {
 	if c.From != nil {
 		next = *c.From
 	}
-	whose := &whose{ctx: e.ctx, client: cl, by: map[uint64]string{}}
+	whose := newWhose(e.ctx, cl)
 	for {
 		var entries []api.Entry
 		wait := "&wait=20s"
@@ -56,17 +57,25 @@ func (c *tailCmd) Run(e *env) error {
 	}
 }
 
-// whose knows whose sessions statements and results belong to: their own entries
-// do not say.
+// whose knows whose sessions statements and results belong to, and which service's
+// grant a batch: their own entries do not say.
 type whose struct {
 	ctx    context.Context
 	client *client
-	by     map[uint64]string // who, by the sequence of a session, statement or batch
+	by     map[uint64]string // who, by the sequence of a session or statement
+	users  map[uint64]string // who uses a grant, by its sequence
+}
+
+func newWhose(ctx context.Context, cl *client) *whose {
+	return &whose{ctx: ctx, client: cl, by: make(map[uint64]string), users: make(map[uint64]string)}
 }
 
 // of gives who an entry is of; empty when nobody did it.
 func (p *whose) of(leaf record.Leaf, parts []api.EntryPart) string {
 	actor, body := read(parts)
+	if leaf.Kind == record.KindStatements {
+		return p.user(body.Grant)
+	}
 	who := who(actor)
 	switch about := body.Session + body.Statement; {
 	case who != "" || about == 0 || about >= leaf.Seq:
@@ -86,6 +95,18 @@ func (p *whose) of(leaf record.Leaf, parts []api.EntryPart) string {
 	}
 	p.by[leaf.Seq] = who
 	return who
+}
+
+// user names who uses a grant, its service if it has one; a batch may be of many sessions of it.
+func (p *whose) user(grant uint64) string {
+	if p.users[grant] == "" {
+		var g api.Grant
+		if err := p.client.call(p.ctx, "/v1/grants/"+record.ID('g', grant), nil, &g); err != nil {
+			return ""
+		}
+		p.users[grant] = cmp.Or(g.Service, g.Login)
+	}
+	return p.users[grant]
 }
 
 // read gives an entry's actor and facts; what doesn't read is not told.
