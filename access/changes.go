@@ -80,12 +80,28 @@ func (d *differ) rules(what string, old, now []policy.Rule) {
 			d.add(effect(o, false), "%s %s goes, which %s: %s", what, id, verbs(o), o.Why)
 		case o.Forbids != n.Forbids:
 			d.add(effect(n, true), "%s %s %s from now on", what, id, verbs(n))
-		case o.Condition() != n.Condition() || o.Duty() != n.Duty():
-			d.add(Either, "%s %s, which %s, has other conditions: %s", what, id, verbs(n), n.Why)
+		case !slices.Equal(o.Lenses(), n.Lenses()) || o.Condition() != n.Condition() || o.Duty() != n.Duty():
+			if !slices.Equal(o.Lenses(), n.Lenses()) {
+				d.add(effect(n, moreRevealing(n.Lenses(), o.Lenses())), "%s %s, which %s, is about lenses %s instead of %s: %s", what, id, verbs(n), strings.Join(n.Lenses(), ", "), strings.Join(o.Lenses(), ", "), n.Why)
+			}
+			if o.Condition() != n.Condition() || o.Duty() != n.Duty() {
+				d.add(Either, "%s %s, which %s, has other conditions: %s", what, id, verbs(n), n.Why)
+			}
 		case o.Why != n.Why || o.Confidential != n.Confidential:
 			d.add(Same, "%s %s is explained differently: %s", what, id, n.Why)
 		}
 	}
+}
+
+// moreRevealing tells whether a has the most revealing of the lenses that only one
+// of the two has.
+func moreRevealing(a, b []string) bool {
+	for _, l := range policy.Lenses() {
+		if in := slices.Contains(a, l); in != slices.Contains(b, l) {
+			return in
+		}
+	}
+	return false
 }
 
 func verbs(r policy.Rule) string {
@@ -127,6 +143,8 @@ func (d *differ) people(old, now *identity.Directory) {
 			d.add(Wider, "service %s is new, and %s answers for it", s, n.Owner)
 		case o.Owner != n.Owner:
 			d.add(Either, "%s answers for service %s instead of %s", n.Owner, s, o.Owner)
+		case o.Name != n.Name:
+			d.add(Same, "service %s is called %s instead of %s", s, n.Name, o.Name)
 		}
 	}
 	for _, s := range oldServices {
@@ -141,7 +159,8 @@ func (d *differ) person(login string, o, n identity.Person) {
 		{"employer", o.Employer.ID, n.Employer.ID}, {"country of the employer", o.Employer.Country, n.Employer.Country},
 		{"country", o.Country, n.Country}, {"department", o.Department, n.Department}, {"manager", o.Manager, n.Manager},
 		{"roles", strings.Join(o.Roles, ", "), strings.Join(n.Roles, ", ")},
-		{"law regimes", strings.Join(slices.Concat(o.Regimes, o.Employer.Regimes), ", "), strings.Join(slices.Concat(n.Regimes, n.Employer.Regimes), ", ")},
+		{"list of law regimes", strings.Join(o.Regimes, ", "), strings.Join(n.Regimes, ", ")},
+		{"list of law regimes of the employer", strings.Join(o.Employer.Regimes, ", "), strings.Join(n.Employer.Regimes, ", ")},
 	} {
 		if f.old != f.now {
 			d.add(Either, "%s has another %s: %s instead of %s", login, f.what, orNone(f.now), orNone(f.old))
@@ -149,6 +168,9 @@ func (d *differ) person(login string, o, n identity.Person) {
 	}
 	if o.Name != n.Name {
 		d.add(Same, "%s is called %s instead of %s", login, n.Name, o.Name)
+	}
+	if o.Employer.ID == n.Employer.ID && o.Employer.Name != n.Employer.Name {
+		d.add(Same, "%s has an employer that is called %s instead of %s", login, n.Employer.Name, o.Employer.Name)
 	}
 }
 
@@ -167,7 +189,32 @@ func (d *differ) countries(old, now *identity.Countries) {
 	oldRegimes, oldAdequacy := old.Law()
 	regimes, adequacy := now.Law()
 	d.lines(oldRegimes, regimes, Narrower, Wider)
-	d.lines(oldAdequacy, adequacy, Wider, Narrower)
+	for _, s := range union(oldAdequacy, adequacy) {
+		d.adequacy(s, oldAdequacy[s], adequacy[s])
+	}
+}
+
+// adequacy compares by whose decisions a zone's data may go to a country. One for
+// the whole zone does what all authorities' together do.
+func (d *differ) adequacy(what string, old, now []string) {
+	was, is := slices.Contains(old, ""), slices.Contains(now, "")
+	switch {
+	case is && !was && len(old) > 0:
+		d.add(Wider, "%s is decided for the whole zone, not only by %s", what, strings.Join(old, ", "))
+	case was && !is && len(now) > 0:
+		d.add(Narrower, "%s is decided only by %s, not for the whole zone", what, strings.Join(now, ", "))
+	default:
+		say := func(by []string) (out []string) {
+			for _, a := range by {
+				if a != "" {
+					a = ", decided by " + a
+				}
+				out = append(out, what+a)
+			}
+			return out
+		}
+		d.lines(say(old), say(now), Wider, Narrower)
+	}
 }
 
 // lines compares two lists of sentences.

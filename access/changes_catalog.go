@@ -12,6 +12,7 @@ import (
 
 func (d *differ) catalogue(old, now *catalog.Catalog) {
 	d.words("purpose", old.Purposes, now.Purposes)
+	d.lapse(old.Lapse, now.Lapse)
 	before, after := map[string]*catalog.Zone{}, map[string]*catalog.Zone{}
 	for _, z := range old.Zones {
 		before[z.Name] = z
@@ -47,6 +48,21 @@ func (d *differ) catalogue(old, now *catalog.Catalog) {
 		default:
 			d.dataset(o, n)
 		}
+	}
+}
+
+// lapse compares how long requests stay open; 0 is for ever.
+func (d *differ) lapse(old, now time.Duration) {
+	switch {
+	case old == now:
+	case now == 0:
+		d.add(Wider, "open requests never lapse, instead of after %s", old)
+	case old == 0:
+		d.add(Narrower, "open requests lapse after %s; until now they never did", now)
+	case now > old:
+		d.add(Wider, "open requests lapse after %s instead of %s", now, old)
+	default:
+		d.add(Narrower, "open requests lapse after %s instead of %s", now, old)
 	}
 }
 
@@ -138,6 +154,14 @@ func (d *differ) table(what string, ods, nds *catalog.Dataset, o, n *catalog.Tab
 	default:
 		d.add(Either, "table %s: another test says who is a minor", what)
 	}
+	for _, l := range catalog.Lenses() { // a table says how many rows it has, even when it shows no column
+		switch from, to := ods.In(l) && o.In(l), nds.In(l) && n.In(l); {
+		case to && !from:
+			d.add(Wider, "table %s: lens %s has it", what, l)
+		case from && !to:
+			d.add(Narrower, "table %s: lens %s no longer has it", what, l)
+		}
+	}
 	before, after := map[string]catalog.Column{}, map[string]catalog.Column{}
 	for _, c := range o.Columns {
 		before[c.Name] = c
@@ -152,11 +176,15 @@ func (d *differ) table(what string, ods, nds *catalog.Dataset, o, n *catalog.Tab
 		if was && is && oc.Category != nc.Category {
 			d.add(Either, "%s is of category %s instead of %s, of which rules may speak", column, nc.Category, oc.Category)
 		}
+		said := len(d.list)
 		for _, l := range catalog.Lenses() {
 			from, to := shown(ods, o, oc, was, l), shown(nds, n, nc, is, l)
 			if from != to {
 				d.add(compare(from, to), "%s: lens %s shows %s instead of %s", column, l, inWords(to), inWords(from))
 			}
+		}
+		if was && is && oc != nc && oc.Category == nc.Category && said == len(d.list) { // a minor's rows have it all the same
+			d.add(compare(oc.Shown(catalog.Masked), nc.Shown(catalog.Masked)), "%s: masked, it shows %s instead of %s", column, inWords(nc.Shown(catalog.Masked)), inWords(oc.Shown(catalog.Masked)))
 		}
 	}
 }

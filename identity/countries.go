@@ -194,23 +194,29 @@ func (c *Countries) Decisions() []Decision {
 func (c *Countries) Ranges() map[netip.Prefix]string { return maps.Clone(c.ranges) }
 
 // Law says in one line each, sorted, which countries have which regimes, and
-// which zones have decided that which countries are adequate.
-func (c *Countries) Law() (regimes, adequacy []string) {
-	say := func(form string, list []dated) (out []string) {
-		for _, d := range list {
-			s := fmt.Sprintf(form, d.name, d.country)
-			if d.from != math.MinInt64 {
-				s += " from " + time.UnixMicro(d.from).UTC().Format(time.DateOnly)
-			}
-			if d.until != math.MaxInt64 {
-				s += " until " + time.UnixMicro(d.until).UTC().Format(time.DateOnly)
-			}
-			out = append(out, s)
+// which zones' data may go to which countries: by whose decisions, where an empty
+// authority stands for the whole zone.
+func (c *Countries) Law() (regimes []string, adequacy map[string][]string) {
+	say := func(form string, d dated) string {
+		s := fmt.Sprintf(form, d.name, d.country)
+		if d.from != math.MinInt64 {
+			s += " from " + time.UnixMicro(d.from).UTC().Format(time.DateOnly)
 		}
-		slices.Sort(out)
-		return out
+		if d.until != math.MaxInt64 {
+			s += " until " + time.UnixMicro(d.until).UTC().Format(time.DateOnly)
+		}
+		return s
 	}
-	return say("regime %s in %s", c.regimes), say("adequacy for zone %s of %s", c.adequacy)
+	for _, d := range c.regimes {
+		regimes = append(regimes, say("regime %s in %s", d))
+	}
+	slices.Sort(regimes)
+	adequacy = make(map[string][]string)
+	for _, d := range c.adequacy {
+		s := say("adequacy for zone %s of %s", d)
+		adequacy[s] = append(adequacy[s], d.authority)
+	}
+	return regimes, adequacy
 }
 
 // Source is the file's bytes as they are published.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	cedar "github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/ast"
 	"github.com/cedar-policy/cedar-go/types"
 	xast "github.com/cedar-policy/cedar-go/x/exp/ast"
 	"github.com/cedar-policy/cedar-go/x/exp/schema"
@@ -211,17 +212,22 @@ func (r *Rules) All() []Rule {
 	return out
 }
 
-// Condition is the rule in one form, without annotations and comments, such that
-// rules that decide alike in the same words have the same.
+// Condition is the rule in one form, without annotations, comments and the lenses
+// that it is about, such that rules that decide alike in the same words have the same.
 func (r Rule) Condition() string {
+	p := *(*xast.Policy)(r.policy.AST())
+	p.Action = xast.ScopeTypeAll{}
 	var out []string
-	for l := range strings.Lines(string(r.policy.MarshalCedar())) {
+	for l := range strings.Lines(string(cedar.NewPolicyFromAST((*ast.Policy)(&p)).MarshalCedar())) {
 		if !strings.HasPrefix(l, "@") {
 			out = append(out, l)
 		}
 	}
 	return strings.Join(out, "")
 }
+
+// Lenses are those that the rule is about, from most to least revealing.
+func (r Rule) Lenses() []string { return slices.Clone(r.lenses) }
 
 // Duty is the duty that a rule of a duties file asks for, empty in others.
 func (r Rule) Duty() string { return r.duty }
