@@ -118,6 +118,9 @@ func (l *Log) resume() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if errors.Is(l.stopped, ErrNoSpace) {
+		l.waitMu.Lock()
+		l.blocked = nil // whoever is accepted from here on may wait
+		l.waitMu.Unlock()
 		l.stopped = nil
 		l.opt.Logger.Info("there is space again; the log goes on")
 	}
@@ -126,7 +129,6 @@ func (l *Log) resume() {
 func (l *Log) wake(durable uint64) {
 	l.waitMu.Lock()
 	defer l.waitMu.Unlock()
-	l.blocked = nil
 	kept := l.waiters[:0]
 	for _, w := range l.waiters {
 		if w.seq < durable {
