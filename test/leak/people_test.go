@@ -215,11 +215,11 @@ func (p *person) rows(out map[string][]string) {
 // load fills a store. Of the other people in 'people' half are deleted again: the
 // planner counts pages, and dead rows fill them like living ones.
 func load(ctx context.Context, conn *pgx.Conn, store int) error {
-	settings := []string{"ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()", schema}
+	script := []string{schema}
 	if store != grown { // parallel workers give rows in the order in which they happen to be scheduled
-		settings = append([]string{"ALTER SYSTEM SET max_parallel_workers_per_gather = 0"}, settings...)
+		script = append(script, "ALTER SYSTEM SET max_parallel_workers_per_gather = 0", "SELECT pg_reload_conf()")
 	}
-	for _, sql := range settings {
+	for _, sql := range script {
 		if _, err := conn.Exec(ctx, sql); err != nil {
 			return err
 		}
