@@ -59,7 +59,7 @@ var sameFloor = map[string][]string{
 }
 
 // testOnly are the folders that only tests import.
-var testOnly = []string{"internal/pgtest", "internal/mmdbtest"}
+var testOnly = []string{"internal/pgtest", "internal/mmdbtest", "internal/readme"}
 
 // strangers never reach the folders named, not even through others: what the
 // overseer runs links nothing that writes, enforces or serves.

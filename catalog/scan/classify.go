@@ -78,17 +78,29 @@ func (d *Draft) holds(t *table, c *column) string {
 	return "the key of a table with a row for each person"
 }
 
+func outside(f *fk) guess {
+	return guess{why: "it points at " + shown(f.parent) + ", outside of the schema"}
+}
+
+// pointsAtPeople tells whether a reference names persons who are not the subjects.
+func (d *Draft) pointsAtPeople(f *fk) bool {
+	p := d.schema.byName[f.parent]
+	return p != nil && p.proposal.kind == 0 && p.persons()
+}
+
+func ofOthers(f *fk) string {
+	return "it names a row of " + shown(f.parent) + ", people of another kind"
+}
+
 // inOwned classifies a column of a table whose rows are somebody's.
 func (d *Draft) inOwned(t *table, c *column) guess {
 	g := c.guess
 	if f := t.refers(c.name); f != nil {
-		p := d.schema.byName[f.parent]
 		switch {
 		case f.foreign:
-			return guess{why: "it points at " + shown(f.parent) + ", outside of the schema"}
-		case p != nil && p.proposal.kind == 0 && p.persons():
-			return guess{category: catalog.Identity, mask: catalog.Hide, ask: true,
-				why: "it names a row of " + shown(p.name) + ", people of another kind"}
+			return outside(f)
+		case d.pointsAtPeople(f):
+			return guess{category: catalog.Identity, mask: catalog.Hide, ask: true, why: ofOthers(f)}
 		case g.category != "" && c.family != "int" && c.family != "uuid":
 			return d.narrow(t, c, g) // a natural key: what it says counts
 		case f.implied != "" && !slices.Contains(onPaths(t), c.name):
@@ -125,12 +137,11 @@ func (d *Draft) narrow(t *table, c *column, g guess) guess {
 func (d *Draft) inReference(t *table, c *column) guess {
 	g := c.guess
 	if f := t.refers(c.name); f != nil {
-		p := d.schema.byName[f.parent]
 		switch {
 		case f.foreign:
-			return guess{why: "it points at " + shown(f.parent) + ", outside of the schema"}
-		case p != nil && p.proposal.kind == 0 && p.persons():
-			return guess{why: "it names a row of " + shown(p.name) + ", people of another kind"}
+			return outside(f)
+		case d.pointsAtPeople(f):
+			return guess{why: ofOthers(f)}
 		}
 		return guess{category: catalog.Key, mask: catalog.Keep, why: by(f) + " to " + shown(f.parent)}
 	}

@@ -76,6 +76,9 @@ func main() {
 	}
 }
 
+// transfers is how many large results stand for a round.
+const transfers = 3
+
 func run(ctx context.Context, o options) (err error) {
 	dir := o.dir
 	if dir == "" {
@@ -126,7 +129,8 @@ func run(ctx context.Context, o options) (err error) {
 		{"COPY (SELECT …) TO STDOUT", fmt.Sprintf("COPY (SELECT * FROM pgbench_accounts WHERE aid <= %d) TO STDOUT", o.rows)},
 		{"SELECT", fmt.Sprintf("SELECT * FROM pgbench_accounts WHERE aid <= %d", o.rows)},
 	} {
-		set, err := interleave(ctx, o.rounds, []endpoint{direct, directTLS, bouncer.endpoint, gate.endpoint}, func(ctx context.Context, e endpoint) (sample, error) {
+		// One transfer takes less than a second, and the ratios of single ones lie far apart.
+		set, err := interleave(ctx, transfers*o.rounds, []endpoint{direct, directTLS, bouncer.endpoint, gate.endpoint}, func(ctx context.Context, e endpoint) (sample, error) {
 			return discard(ctx, e, c.sql, o.rows)
 		})
 		if err != nil {

@@ -87,7 +87,7 @@ func (r *report) markdown() string {
 	p("\n### Transactions a second · p50 / p99 in ms\n\nMedians of the rounds. CPU is the processor time of the process between client and store, for one transaction;\n")
 	p("the gate's includes signing, sealing and publishing the log.\n")
 	table("| measurement, clients | direct | view | PgBouncer | gate | CPU PgBouncer, µs | CPU gate, µs |", r.latencies)
-	p("\n### Large results\n\n%d rows, MB/s (10⁶ bytes), to a client that discards them.\n", r.rows)
+	p("\n### Large results\n\n%d rows, MB/s (10⁶ bytes), to a client that discards them; the median of %d transfers of each.\n", r.rows, transfers*r.rounds)
 	table("| query | gate ÷ direct | gate ÷ direct TLS | gate ÷ PgBouncer | direct | direct TLS | PgBouncer | gate |", r.large)
 	p("\n### Sessions\n\nOpen, one query, close; ms, one after the other.\n")
 	table("| | p50 | p99 |", r.sessions)

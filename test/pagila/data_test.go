@@ -17,9 +17,25 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/trefoil-dev/trefoil/internal/pgcluster"
+	"github.com/trefoil-dev/trefoil/internal/pgtest"
 )
+
+// loaded starts a store with Pagila in it, without any fence, and connects to it as
+// its superuser.
+func loaded(tb testing.TB) (*pgcluster.Cluster, *pgx.Conn) {
+	tb.Helper()
+	c := pgtest.New(tb)
+	pgtest.Create(tb, c, "pagila")
+	if err := load(c); err != nil {
+		tb.Fatal(err)
+	}
+	return c, pgtest.Connect(tb, c.DSN("pagila"))
+}
 
 // load fills the empty database pagila from the dump in $TREFOIL_TEST_DATA.
 func load(c *pgcluster.Cluster) error {

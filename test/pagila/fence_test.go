@@ -16,7 +16,6 @@ import (
 	"github.com/trefoil-dev/trefoil/catalog"
 	example "github.com/trefoil-dev/trefoil/examples/pagila"
 	"github.com/trefoil-dev/trefoil/internal/pgcluster"
-	"github.com/trefoil-dev/trefoil/internal/pgtest"
 	"github.com/trefoil-dev/trefoil/lens"
 )
 
@@ -24,14 +23,7 @@ import (
 // fence stands.
 func TestFence(t *testing.T) {
 	ctx := context.Background()
-	c := pgtest.New(t)
-	if _, err := pgtest.Connect(t, c.DSN("postgres")).Exec(ctx, "CREATE DATABASE pagila"); err != nil {
-		t.Fatal(err)
-	}
-	if err := load(c); err != nil {
-		t.Fatal(err)
-	}
-	admin := pgtest.Connect(t, c.DSN("pagila"))
+	c, admin := loaded(t)
 
 	before := stranger(t, c, admin, "before")
 	if _, err := before.Exec(ctx, "SELECT * FROM customer"); code(err) != "42501" {

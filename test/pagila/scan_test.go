@@ -13,7 +13,6 @@ import (
 
 	"github.com/trefoil-dev/trefoil/catalog"
 	"github.com/trefoil-dev/trefoil/catalog/scan"
-	"github.com/trefoil-dev/trefoil/internal/pgtest"
 	"github.com/trefoil-dev/trefoil/lens"
 )
 
@@ -21,14 +20,7 @@ import (
 // and the ways to the subject, and on all columns but those listed here.
 func TestScan(t *testing.T) {
 	ctx := context.Background()
-	c := pgtest.New(t)
-	if _, err := pgtest.Connect(t, c.DSN("postgres")).Exec(ctx, "CREATE DATABASE pagila"); err != nil {
-		t.Fatal(err)
-	}
-	if err := load(c); err != nil {
-		t.Fatal(err)
-	}
-	conn := pgtest.Connect(t, c.DSN("pagila"))
+	_, conn := loaded(t)
 	d, err := scan.Scan(ctx, conn, scan.Options{})
 	if err != nil {
 		t.Fatal(err)
