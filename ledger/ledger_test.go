@@ -242,27 +242,34 @@ func TestTornTailIsDroppedAndDamageIsNot(t *testing.T) {
 	}
 }
 
+// As after a crash between making a segment and writing to it: in full, before it was
+// given its space, or with a first group cut short.
 func TestEmptyNewestSegmentReusesNothing(t *testing.T) {
-	opt := newLog(t)
-	l := open(t, opt)
-	appendN(t, l, 10)
-	next := l.Next()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	// As after a crash between making a segment and writing to it.
-	path := filepath.Join(opt.Dir, "wal", fmt.Sprintf("%020d.wal", next))
-	if err := os.WriteFile(path, make([]byte, 1<<16), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	l = open(t, opt)
-	if l.Next() != next {
-		t.Fatalf("next is %d, want %d", l.Next(), next)
-	}
-	appendN(t, l, 3)
-	l.Close()
-	if r, err := verify(opt, nil); err != nil || r.Size != next+3 {
-		t.Fatalf("%+v, %v", r, err)
+	for name, left := range map[string][]byte{"zeros": make([]byte, 1<<16), "nothing": nil, "little": make([]byte, 7), "a torn frame": []byte("TRF1\x00\x00\x01\x00torn")} {
+		t.Run(name, func(t *testing.T) {
+			opt := newLog(t)
+			l := open(t, opt)
+			appendN(t, l, 10)
+			next := l.Next()
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(opt.Dir, "wal", fmt.Sprintf("%020d.wal", next))
+			if err := os.WriteFile(path, left, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			l = open(t, opt)
+			if l.Next() != next {
+				t.Fatalf("next is %d, want %d", l.Next(), next)
+			}
+			appendN(t, l, 3)
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if r, err := verify(opt, nil); err != nil || r.Size != next+3 {
+				t.Fatalf("%+v, %v", r, err)
+			}
+		})
 	}
 }
 

@@ -179,7 +179,11 @@ func (w *wal) recover(published uint64, visit func(seq uint64, entry []byte) err
 	if err != nil {
 		return 0, err
 	}
-	if end.path != "" && end.seq == end.next { // else a tail that is in the tree already was lost: a new segment follows
+	switch {
+	case end.path == "" || end.seq != end.next: // a tail that is in the tree already was lost: a new segment follows
+	case end.off == 0: // made, and perhaps not in full, and nothing written: the next write makes it anew
+		err = w.remove(end.path)
+	default:
 		err = w.resume(end.path, end.off, end.size)
 	}
 	return end.next, err
@@ -309,6 +313,10 @@ func (w *wal) retire() error {
 	path := w.file.Name()
 	_ = w.file.Close() // every write to it was synced
 	w.file, w.off, w.zeroed, w.size = nil, 0, 0, 0
+	return w.remove(path)
+}
+
+func (w *wal) remove(path string) error {
 	if err := os.Remove(path); err != nil {
 		return err
 	}
